@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# Real clients, unmodified, against a Klamm broker: kcat, confluent-kafka, Kafka's own tools; then Kafka's
+# DumpLogSegments over every file that Klamm wrote. A missing client is a failure, never a skip.
+#
+#   .ci/interop.sh [PORT]
+#
+# franz-go is run by `go test ./cmd/klamm`. Needs: go, kcat, python3 with venv, java 17, mvn.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+port=${1:-19692}
+B=127.0.0.1:$port
+T=.ci/kafka/tool.sh
+export KAFKA_TOOL_TIER=1 # short-lived tools: compile little
+work=$(mktemp -d)
+passed=0 failed=0 pid=
+
+cleanup() { [ -n "$pid" ] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; [ "$failed" = 0 ] && rm -rf "$work" || echo "logs are in $work"; }
+trap cleanup EXIT
+
+# ok NAME COMMAND...: runs a command; its output is kept and shown when it fails.
+ok() {
+  local name=$1; shift
+  if "$@" >"$work/out" 2>"$work/err"; then passed=$((passed+1)); echo "ok    $name"
+  else failed=$((failed+1)); echo "FAIL  $name"; tail -n 15 "$work/out" "$work/err" | sed 's/^/      /'; fi
+}
+# has NAME TEXT COMMAND...: the command succeeds and prints TEXT (a fixed string).
+has() { local name=$1 text=$2; shift 2; ok "$name" bash -c 'want=$1; shift; out=$("$@" 2>&1); rc=$?; echo "$out"; [ $rc = 0 ] && grep -qF -- "$want" <<<"$out"' _ "$text" "$@"; }
+# lines NAME N COMMAND...: the command succeeds and prints N lines.
+lines() { local name=$1 n=$2; shift 2; ok "$name" bash -c 'n=$1; shift; out=$("$@" 2>/dev/null); rc=$?; got=$(wc -l <<<"$out"); echo "$got lines, rc $rc"; head -3 <<<"$out"; [ $rc = 0 ] && [ "$got" = "$n" ]' _ "$n" "$@"; }
+
+start() {
+  ./klamm dev --listen "$B" --admin 127.0.0.1:$((port+1)) --data "$work/data" >>"$work/klamm.log" 2>&1 &
+  pid=$!
+  for _ in $(seq 100); do
+    if curl -sf "http://127.0.0.1:$((port+1))/readyz" >/dev/null; then return 0; fi
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  echo "the broker did not come up:"; tail -n 20 "$work/klamm.log"; exit 1
+}
+stop() { kill -TERM "$pid"; wait "$pid"; local rc=$?; pid=; return $rc; }
+
+go build -o klamm ./cmd/klamm || exit 1
+command -v kcat >/dev/null || { echo "kcat is missing: apt-get install kcat"; exit 1; }
+.ci/kafka/fetch.sh >/dev/null || exit 1
+venv=${KLAMM_PEERS:-$HOME/.cache/klamm-peers}/venv
+if ! "$venv/bin/python" -c 'import confluent_kafka' 2>/dev/null; then
+  python3 -m venv "$venv" && "$venv/bin/pip" install -q confluent-kafka==2.11.1 || exit 1
+fi
+
+start
+echo "-- kcat"
+has   "kcat: metadata" "1 brokers" kcat -b "$B" -L
+ok    "kcat: produce 1000" bash -c "seq 1000 | kcat -b $B -t kcat -P -X enable.idempotence=true"
+lines "kcat: consume 1000" 1000 kcat -b "$B" -t kcat -C -o beginning -e -q
+for c in gzip snappy lz4 zstd; do
+  ok    "kcat: produce $c" bash -c "seq 500 | kcat -b $B -t kcat-$c -P -z $c"
+  lines "kcat: consume $c" 500 kcat -b "$B" -t kcat-$c -C -o beginning -e -q
+done
+has   "kcat: offset by time" "kcat [0]" kcat -b "$B" -Q -t kcat:0:0
+lines "kcat: group" 1000 timeout 30 kcat -b "$B" -G kcatgroup -e -X auto.offset.reset=earliest kcat
+
+echo "-- confluent-kafka"
+ok    "confluent-kafka: produce, consume, groups, admin" timeout 120 "$venv/bin/python" .ci/confluent.py "$B"
+
+echo "-- Kafka's tools"
+has   "broker-api-versions" "Produce(0): 0 to 13" "$T" kafka-broker-api-versions --bootstrap-server "$B"
+ok    "topics: create" "$T" kafka-topics --bootstrap-server "$B" --create --topic t --partitions 3 --config segment.bytes=1048576
+has   "topics: describe" "PartitionCount: 3" "$T" kafka-topics --bootstrap-server "$B" --describe --topic t
+has   "topics: list" "kcat-zstd" "$T" kafka-topics --bootstrap-server "$B" --list
+ok    "topics: add partitions" "$T" kafka-topics --bootstrap-server "$B" --alter --topic t --partitions 4
+ok    "console producer" bash -c "seq 2000 | $T kafka-console-producer --bootstrap-server $B --topic t"
+lines "console consumer" 2000 "$T" kafka-console-consumer --bootstrap-server "$B" --topic t --from-beginning --max-messages 2000
+lines "console consumer, group" 2000 "$T" kafka-console-consumer --bootstrap-server "$B" --topic t --from-beginning --max-messages 2000 --group g1
+has   "consumer-groups: describe" "g1" "$T" kafka-consumer-groups --bootstrap-server "$B" --describe --group g1
+has   "consumer-groups: list" "g1" "$T" kafka-consumer-groups --bootstrap-server "$B" --list
+has   "consumer-groups: reset" "0" "$T" kafka-consumer-groups --bootstrap-server "$B" --group g1 --topic t --reset-offsets --to-earliest --execute
+has   "consumer-groups: delete" "successful" "$T" kafka-consumer-groups --bootstrap-server "$B" --delete --group g1
+has   "configs: alter" "Completed" "$T" kafka-configs --bootstrap-server "$B" --alter --entity-type topics --entity-name t --add-config retention.ms=86400000
+has   "configs: describe" "retention.ms=86400000" "$T" kafka-configs --bootstrap-server "$B" --describe --entity-type topics --entity-name t
+has   "configs: describe all" "segment.bytes=1048576" "$T" kafka-configs --bootstrap-server "$B" --describe --all --entity-type topics --entity-name t
+has   "configs: broker" "log.retention" "$T" kafka-configs --bootstrap-server "$B" --describe --all --entity-type brokers --entity-name 1
+has   "get-offsets" "kcat:0:1000" "$T" kafka-get-offsets --bootstrap-server "$B" --topic kcat --time latest
+has   "get-offsets: earliest" "kcat:0:0" "$T" kafka-get-offsets --bootstrap-server "$B" --topic kcat --time earliest
+echo '{"version":1,"partitions":[{"topic":"kcat","partition":0,"offset":100}]}' >"$work/delete.json"
+has   "delete-records" "low_watermark: 100" "$T" kafka-delete-records --bootstrap-server "$B" --offset-json-file "$work/delete.json"
+has   "get-offsets: after delete-records" "kcat:0:100" "$T" kafka-get-offsets --bootstrap-server "$B" --topic kcat --time earliest
+has   "log-dirs" '"partition":"t-0"' "$T" kafka-log-dirs --bootstrap-server "$B" --describe
+has   "producer-perf-test" "50000 records sent" "$T" kafka-producer-perf-test --topic perf --num-records 50000 --record-size 512 --throughput -1 --bootstrap-server "$B"
+has   "consumer-perf-test" "50000" "$T" kafka-consumer-perf-test --bootstrap-server "$B" --topic perf --num-records 50000 --timeout 20000
+has   "groups" "kcatgroup" "$T" kafka-groups --bootstrap-server "$B" --list
+has   "cluster id" "Cluster ID:" "$T" kafka-cluster cluster-id --bootstrap-server "$B"
+
+echo "-- restart and files"
+ok "clean stop" stop
+start
+lines "all is there after a restart" 2000 "$T" kafka-console-consumer --bootstrap-server "$B" --topic t --from-beginning --max-messages 2000 --timeout-ms 20000
+ok "topics: delete" "$T" kafka-topics --bootstrap-server "$B" --delete --topic kcat-gzip
+ok "clean stop" stop
+
+# dump KIND FILES...: DumpLogSegments reads them all and finds no fault.
+dump() {
+  local out; out=$("$T" kafka-dump-log "${@:2}" --files "$(IFS=,; echo "${files[*]}")" 2>&1) || { echo "$out" | tail -n 20; return 1; }
+  if grep -E 'isvalid: false|Found timestamp mismatch|Index offset mismatch|Non-consecutive|Mismatches|corrupt|Exception|invalid' <<<"$out" | head -n 5 | grep .; then return 1; fi
+  local n; n=$(grep -cE "$1" <<<"$out"); echo "$n rows"; [ "$n" -gt 0 ]
+}
+shopt -s nullglob
+d=$work/data
+files=("$d"/t-*/*.log "$d"/kcat*/*.log "$d"/perf*/*.log);                ok "dump: ${#files[@]} logs" dump 'isvalid: true' --deep-iteration
+files=("$d"/__consumer_offsets-*/*.log);                                 ok "dump: offsets" dump 'offset: .* key: ' --deep-iteration --offsets-decoder
+files=("$d"/__cluster_metadata-0/*.log);                                 ok "dump: metadata log" dump 'TOPIC_RECORD' --cluster-metadata-decoder --deep-iteration
+files=("$d"/__cluster_metadata-0/*.checkpoint "$d"/bootstrap.checkpoint); ok "dump: ${#files[@]} metadata snapshots" dump 'FEATURE_LEVEL_RECORD' --cluster-metadata-decoder
+files=("$d"/*/*.index);                                                  ok "dump: ${#files[@]} offset indexes" dump '^offset: |^Dumping' --index-sanity-check
+files=("$d"/*/*.index);                                                  ok "dump: offset indexes agree with the logs" dump '^offset: |^Dumping' --verify-index-only
+files=("$d"/*/*.timeindex);                                              ok "dump: ${#files[@]} time indexes" dump 'timestamp: |^Dumping' --verify-index-only
+files=("$d"/*/*.snapshot);                                               ok "dump: ${#files[@]} producer snapshots" dump 'producerId: |^Dumping'
+
+echo
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,59 @@
+package checker
+
+import "fmt"
+
+// Replica is what one replica of a partition keeps inside, copied out field by field after a step.
+type Replica struct {
+	Partition     Partition
+	Node          int32
+	Life          int // counts the restarts of the node: what may fall at a restart only
+	Start         int64
+	High          int64
+	Durable       int64
+	Written       int64
+	End           int64
+	RecoveryPoint int64
+	LeaderEpoch   int32
+	Offline       bool
+	// Safe is the end that the high watermark may reach: Durable where the promise is sync, Written where it is replicate.
+	Safe int64
+}
+
+// CheckReplica compares a replica with itself one step before (prev nil for the first look): bounds (I03), what never
+// falls (I17, I23, I71), and that nothing is promised beyond what is safe (I18, I26).
+func CheckReplica(prev, cur *Replica) (found []Violation) {
+	fail := func(id, format string, args ...any) {
+		found = append(found, Violation{id, fmt.Sprintf("%s on node %d", cur.Partition, cur.Node), fmt.Sprintf(format, args...)})
+	}
+	if cur.Offline {
+		return nil
+	}
+	if !(cur.Start <= cur.High && cur.High <= cur.End) {
+		fail("I03", "log start %d, high watermark %d, end %d", cur.Start, cur.High, cur.End)
+	}
+	if !(cur.Durable <= cur.Written && cur.Written <= cur.End) {
+		fail("I03", "durable %d, written %d, end %d", cur.Durable, cur.Written, cur.End)
+	}
+	if cur.RecoveryPoint > cur.Durable {
+		fail("I03", "recovery point %d beyond durable %d", cur.RecoveryPoint, cur.Durable)
+	}
+	if cur.High > cur.Safe {
+		fail("I26", "high watermark %d beyond the safe end %d", cur.High, cur.Safe)
+	}
+	if prev == nil || prev.Partition != cur.Partition || prev.Life != cur.Life || prev.Offline {
+		return found
+	}
+	if cur.High < prev.High {
+		fail("I17", "high watermark fell from %d to %d", prev.High, cur.High)
+	}
+	if cur.Start < prev.Start {
+		fail("I71", "log start fell from %d to %d", prev.Start, cur.Start)
+	}
+	if cur.LeaderEpoch < prev.LeaderEpoch {
+		fail("I23", "leader epoch fell from %d to %d", prev.LeaderEpoch, cur.LeaderEpoch)
+	}
+	if cur.Durable < prev.Durable && cur.End >= prev.End {
+		fail("I03", "durable fell from %d to %d without a truncation", prev.Durable, cur.Durable)
+	}
+	return found
+}
