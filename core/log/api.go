@@ -1,0 +1,202 @@
+package log
+
+import (
+	"klamm/core"
+)
+
+// Partition names a log.
+type Partition = core.TopicPartition
+
+// LogID is the index of a log within its Store, never reused within a life of the machine.
+type LogID int32
+
+// NoLog is no log.
+const NoLog LogID = -1
+
+// Ticket names a read or seek under way. Zero is none.
+type Ticket uint64
+
+// Durability says when a replica's copy counts as safe.
+type Durability uint8
+
+// The durabilities.
+const (
+	Synced     Durability = iota // when it has been synced
+	Replicated                   // when it is in memory, as in Apache Kafka
+)
+
+// Config holds the effective values of one log. Times that Kafka calls unlimited (-1) are core.Never, bytes too: -1.
+type Config struct {
+	SegmentBytes       int64
+	SegmentTime        core.Time
+	SegmentJitter      core.Time
+	IndexBytesMax      int64
+	IndexInterval      int64
+	RetentionBytes     int64     // -1: no limit
+	RetentionTime      core.Time // core.Never or negative: no limit
+	MaxMessageBytes    int32
+	Delete             bool // cleanup.policy has delete
+	Compact            bool // cleanup.policy has compact
+	FlushMessages      int64
+	FlushTime          core.Time
+	DeleteDelay        core.Time
+	AppendTime         bool
+	TimestampBeforeMax core.Time
+	TimestampAfterMax  core.Time
+	Preallocate        bool
+	ProducerExpiry     core.Time
+	Durability         Durability
+}
+
+// DefaultConfig returns Kafka's defaults, with durability Synced.
+func DefaultConfig() Config {
+	const hour = core.Hour
+	return Config{
+		SegmentBytes: 1 << 30, SegmentTime: 168 * hour, IndexBytesMax: 10 << 20, IndexInterval: 4096,
+		RetentionBytes: -1, RetentionTime: 168 * hour, MaxMessageBytes: 1048588, Delete: true,
+		FlushMessages: 1<<63 - 1, FlushTime: core.Never, DeleteDelay: core.Minute,
+		TimestampBeforeMax: core.Never, TimestampAfterMax: hour, ProducerExpiry: 24 * hour,
+	}
+}
+
+// StoreConfig configures a Store.
+type StoreConfig struct {
+	Dir             string      // the log directory; it exists
+	Table           uint8       // of the Store's Ops
+	FileBase        core.FileID // its files are numbered from here
+	Durability      Durability  // of logs whose configuration is not known yet; internal topics are always Synced
+	CheckpointTime  core.Time   // a checkpoint lags at most so long,
+	CheckpointBytes int64       // and at most so much
+	RetentionCheck  core.Time
+	LoadsAtOnce     int
+	Generator       [32]byte // key of the generator for names of deleted directories
+}
+
+// DefaultStoreConfig returns the defaults for a directory.
+func DefaultStoreConfig(dir string) StoreConfig {
+	return StoreConfig{
+		Dir: dir, Table: 2, FileBase: 1 << 40, CheckpointTime: 5 * core.Second, CheckpointBytes: 64 << 20,
+		RetentionCheck: 5 * core.Minute, LoadsAtOnce: 16,
+	}
+}
+
+// What says what changed.
+type What uint8
+
+// The changes.
+const (
+	Loaded    What = iota // the log may be used
+	Failed                // the log is offline; Note says why
+	Written               // Log.Written rose
+	Durable               // Log.Durable rose
+	Start                 // Log.Start rose, durably
+	Truncated             // a Truncate is durable; the log may be appended to again
+	Gone                  // the log's directory is renamed for deletion, durably
+	Sought                // Ticket: ask Locate again
+	TimeFound             // Ticket, Offset, Timestamp, Epoch; Offset -1 if there is none
+	Bytes                 // Ticket, Data: whole batches; Err if they can't be read
+	Stopped               // the Store is stopped; Note is empty if the stop was clean
+	Booted                // every log is loaded or offline
+	whatCount
+)
+
+var whatNames = [whatCount]string{
+	"loaded", "failed", "written", "durable", "start", "truncated", "gone", "sought", "time-found", "bytes", "stopped", "booted",
+}
+
+func (w What) String() string {
+	if w < whatCount {
+		return whatNames[w]
+	}
+	return "unknown"
+}
+
+// Change is one thing that happened to a log. Which fields count stands at its What.
+type Change struct {
+	ID        LogID
+	What      What
+	Err       core.Errno
+	Epoch     core.Epoch
+	Ticket    Ticket
+	Offset    core.Offset
+	Timestamp int64
+	Data      []byte
+	Note      string
+}
+
+// AppendError says why nothing was appended.
+type AppendError uint8
+
+// The reasons.
+const (
+	AppendOK      AppendError = iota
+	LogOffline                // offline, not loaded, or gone
+	LogBusy                   // being cut, or the Store is stopping
+	BatchTooLarge             // above segment.bytes: RECORD_LIST_TOO_LARGE
+	BadBatch                  // AppendExact: not a whole batch, or offsets that do not follow
+)
+
+var appendErrors = [...]string{"ok", "log is offline", "log is busy", "batch above the segment size", "batch does not follow"}
+
+func (e AppendError) String() string {
+	if int(e) < len(appendErrors) {
+		return appendErrors[e]
+	}
+	return "unknown"
+}
+
+// ProducerState is what CheckProducer found.
+type ProducerState uint8
+
+// The findings.
+const (
+	NewBatch     ProducerState = iota // append it
+	Duplicate                         // it is in the log: answer its old place once that is committed
+	OutOfOrder                        // OUT_OF_ORDER_SEQUENCE_NUMBER
+	InvalidEpoch                      // INVALID_PRODUCER_EPOCH
+)
+
+// ProducerVerdict is the answer of CheckProducer; the offsets count for a Duplicate.
+type ProducerVerdict struct {
+	State        ProducerState
+	Base, Last   core.Offset
+	MaxTimestamp int64
+}
+
+// Located says how Locate answered.
+type Located uint8
+
+// The answers.
+const (
+	Found      Located = iota
+	Empty              // nothing between from and upTo that ends at or below upTo
+	NeedSeek           // ask Seek and then again
+	OutOfRange         // from is below the start or above the end
+	Offline            // not online
+)
+
+// Slice is a range of a log's bytes that begins with a batch. It is to be used in the Step in which it was located.
+type Slice struct {
+	File  core.FileID
+	Pos   int64
+	Len   int64 // at least First
+	First int64 // bytes of the first batch
+	Exact bool  // the slice ends where a batch ends
+}
+
+// SegmentInfo describes a segment.
+type SegmentInfo struct {
+	Base, End    core.Offset
+	Bytes        int64
+	MaxTimestamp int64
+}
+
+// ProducerInfo describes a producer, as DescribeProducers has it.
+type ProducerInfo struct {
+	ID               int64
+	Epoch            int16
+	LastSequence     int32
+	LastTimestamp    int64
+	CoordinatorEpoch int32
+	TxnStart         core.Offset // of the open transaction, or -1
+}

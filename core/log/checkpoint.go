@@ -1,0 +1,190 @@
+package log
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"klamm/core"
+)
+
+// pointKind names a checkpoint file of the log directory.
+type pointKind uint8
+
+const (
+	pointRecovery pointKind = iota // what is known to be durable, and written anew where that was in doubt
+	pointStart                     // log starts
+	pointHigh                      // high watermarks
+	pointKinds
+)
+
+var pointFiles = [pointKinds]string{"recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "replication-offset-checkpoint"}
+
+// point is the state of one checkpoint file.
+type point struct {
+	dirty   bool // the file is older than the logs
+	writing bool
+	again   bool // somebody waits for a state newer than the one being written
+}
+
+// checkpointRow is one row of a checkpoint file.
+type checkpointRow struct {
+	p      Partition
+	offset core.Offset
+}
+
+// formatCheckpoint writes Kafka's text: version 0, the count, a row per partition.
+func formatCheckpoint(rows []checkpointRow) []byte {
+	b := append(make([]byte, 0, 16+48*len(rows)), "0\n"...)
+	b = append(strconv.AppendInt(b, int64(len(rows)), 10), '\n')
+	for _, r := range rows {
+		b = append(append(b, r.p.Topic...), ' ')
+		b = append(strconv.AppendInt(b, int64(r.p.Partition), 10), ' ')
+		b = append(strconv.AppendInt(b, int64(r.offset), 10), '\n')
+	}
+	return b
+}
+
+// parseCheckpoint reads the rows, sorted by partition. It reports false for anything that is not a whole checkpoint.
+func parseCheckpoint(b []byte) ([]checkpointRow, bool) {
+	lines, ok := checkpointLines(b)
+	if !ok {
+		return nil, false
+	}
+	rows := make([]checkpointRow, 0, len(lines))
+	for _, line := range lines {
+		f := strings.Fields(line)
+		if len(f) != 3 {
+			return nil, false
+		}
+		p, err1 := strconv.ParseInt(f[1], 10, 32)
+		o, err2 := strconv.ParseInt(f[2], 10, 64)
+		if err1 != nil || err2 != nil || p < 0 || o < 0 {
+			return nil, false
+		}
+		rows = append(rows, checkpointRow{Partition{Topic: f[0], Partition: int32(p)}, core.Offset(o)})
+	}
+	slices.SortFunc(rows, func(a, b checkpointRow) int { return a.p.Compare(b.p) })
+	return rows, true
+}
+
+// checkpointLines checks the version and the count and returns the rows' lines.
+func checkpointLines(b []byte) ([]string, bool) {
+	lines := strings.Split(string(b), "\n")
+	if len(lines) < 3 || lines[0] != "0" || lines[len(lines)-1] != "" {
+		return nil, false
+	}
+	n, err := strconv.Atoi(lines[1])
+	if lines = lines[2 : len(lines)-1]; err != nil || n != len(lines) {
+		return nil, false
+	}
+	return lines, true
+}
+
+func rowOf(rows []checkpointRow, p Partition) (core.Offset, bool) {
+	i, ok := slices.BinarySearchFunc(rows, p, func(r checkpointRow, p Partition) int { return r.p.Compare(p) })
+	if !ok {
+		return 0, false
+	}
+	return rows[i].offset, true
+}
+
+// dirtyPoint notes that a checkpoint lags.
+func (s *Store) dirtyPoint(now core.Now, kind pointKind) {
+	s.points[kind].dirty = true
+	if s.pointsAt == core.Never && !s.stop.on {
+		s.pointsAt = now.Mono.After(s.cfg.CheckpointTime)
+	}
+}
+
+// writePoints writes every checkpoint that lags.
+func (s *Store) writePoints(now core.Now, out *core.Out) {
+	s.pointsAt, s.dirty = core.Never, 0
+	for kind := range pointKinds {
+		if s.points[kind].dirty {
+			s.writePoint(kind, out)
+		}
+	}
+}
+
+// writePoint writes one checkpoint. Only what is true and durable now goes in: it never runs ahead of a sync.
+func (s *Store) writePoint(kind pointKind, out *core.Out) {
+	pt := &s.points[kind]
+	if pt.writing {
+		pt.again = true
+		return
+	}
+	pt.writing, pt.dirty, pt.again = true, false, false
+	rows := make([]checkpointRow, 0, len(s.order))
+	for _, id := range s.order {
+		l := s.logs[id]
+		l.saving[kind] = l.saved[kind]
+		if l.state == online {
+			l.saving[kind] = l.pointOf(kind)
+		}
+		if kind != pointStart || l.saving[kind] > 0 {
+			rows = append(rows, checkpointRow{l.p, l.saving[kind]})
+		}
+	}
+	s.put(put{what: putPoint, log: NoLog, point: kind, replace: true, dir: s.cfg.Dir, path: s.cfg.Dir + "/" + pointFiles[kind]}, formatCheckpoint(rows), out)
+}
+
+func (l *Log) pointOf(kind pointKind) core.Offset {
+	switch kind {
+	case pointRecovery:
+		return l.recoveryPoint()
+	case pointStart:
+		return l.wantStart
+	}
+	return l.high
+}
+
+// recoveryPoint is the offset below which a recovery may trust all files: the batches, and what is derived of them.
+func (l *Log) recoveryPoint() core.Offset {
+	p := l.durable
+	for _, g := range l.segs[:len(l.segs)-1] {
+		if g.seals > 0 {
+			p = min(p, g.base)
+			break
+		}
+	}
+	for _, e := range l.epochs {
+		if e.epoch > l.epochsSaved {
+			p = min(p, e.start)
+			break
+		}
+	}
+	return p
+}
+
+// pointWritten says what came of a checkpoint.
+func (s *Store) pointWritten(now core.Now, kind pointKind, err core.Errno, out *core.Out) {
+	pt := &s.points[kind]
+	pt.writing = false
+	if err != core.OK {
+		// Nothing is lost yet, but no log may rely on its checkpoint any more; a directory that can't take a
+		// file of a few bytes is not to be trusted with data.
+		for _, id := range s.order {
+			s.fail(s.logs[id], "cannot write "+pointFiles[kind]+": "+err.String(), out)
+		}
+		s.stopStep(now, out)
+		return
+	}
+	for _, id := range s.order {
+		l := s.logs[id]
+		l.saved[kind] = l.saving[kind]
+	}
+	if pt.again {
+		s.writePoint(kind, out)
+	} else if pt.dirty {
+		s.dirtyPoint(now, kind)
+	}
+	for i := 0; i < len(s.order); i++ {
+		l := s.logs[s.order[i]]
+		if kind == pointStart {
+			s.started(now, l, out)
+		}
+		s.cutReady(now, l, out)
+	}
+	s.stopStep(now, out)
+}

@@ -1,0 +1,107 @@
+package log
+
+import (
+	"strconv"
+	"strings"
+
+	"klamm/core"
+)
+
+// created is how far the creation of a log has come.
+type created struct{ begun, parent, topic bool }
+
+// Create makes the log of a partition, which has none. Loaded says when it may be used: then its directory, its
+// first segment and partition.metadata are durable.
+func (s *Store) Create(now core.Now, p Partition, topic core.TopicID, cfg Config, out *core.Out) LogID {
+	_, there := s.byName[p]
+	core.Must(!there, "a partition has one log")
+	l := &Log{p: p, topic: topic, cfg: effective(p.Topic, cfg), known: true, state: creating, flushAt: core.Never, epochsSaved: -1}
+	l.dir = s.cfg.Dir + "/" + l.name()
+	s.enter(l)
+	if !s.nameTaken(l) {
+		s.mkdir(l, out)
+	}
+	return l.id
+}
+
+// nameTaken reports whether a deleted log of this name still has its directory: making ours would not be ordered
+// after its rename.
+func (s *Store) nameTaken(l *Log) bool {
+	for _, m := range s.logs[:l.id] {
+		if m != nil && m.state == deleting && m.dir == l.dir && !m.made.parent {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Store) mkdir(l *Log, out *core.Out) {
+	l.made.begun = true
+	out.Mkdir(s.start(l, op{kind: opMkdir}), l.dir)
+}
+
+// made goes on when the directory is there: files in it can't be made before.
+func (s *Store) made(now core.Now, l *Log, out *core.Out) {
+	out.SyncDir(s.start(l, op{kind: opParent}), s.cfg.Dir)
+	s.openSegment(now, l, 0, out)
+	if l.made.topic = l.topic.IsZero(); !l.made.topic {
+		s.putTopic(l, out)
+	}
+}
+
+func (s *Store) putTopic(l *Log, out *core.Out) {
+	s.put(put{what: putTopic, log: l.id, replace: true, dir: l.dir, path: l.dir + "/" + topicFile}, formatTopic(l.topic), out)
+}
+
+// creating goes on when the last part of a new log is durable.
+func (s *Store) creating(now core.Now, l *Log, out *core.Out) {
+	if !l.made.parent || !l.made.topic || !l.active().entry {
+		return
+	}
+	l.state = online
+	s.dirtyPoint(now, pointRecovery)
+	if s.retainAt == core.Never {
+		s.retainAt = now.Mono.After(s.cfg.RetentionCheck)
+	}
+	s.changed(Change{ID: l.id, What: Loaded})
+}
+
+// SetTopicID writes the topic id of a log that was found without one.
+func (s *Store) SetTopicID(now core.Now, id LogID, topic core.TopicID, out *core.Out) {
+	if l := s.live(id); l != nil && l.state == online && l.topic != topic {
+		l.topic = topic
+		s.putTopic(l, out)
+	}
+}
+
+const topicFile = "partition.metadata"
+
+func formatTopic(id core.TopicID) []byte { return []byte("version: 0\ntopic_id: " + id.String()) }
+
+// parseTopic reads partition.metadata.
+func parseTopic(b []byte) (id core.TopicID, ok bool) {
+	version := false
+	for _, line := range strings.Split(string(b), "\n") {
+		name, value, _ := strings.Cut(line, ":")
+		switch value = strings.TrimSpace(value); strings.TrimSpace(name) {
+		case "version":
+			version = value == "0"
+		case "topic_id":
+			id, ok = core.ParseTopicID(value)
+		}
+	}
+	return id, ok && version && !id.IsZero()
+}
+
+// parseDir reads the name of a partition's directory.
+func parseDir(name string) (p Partition, ok bool) {
+	i := strings.LastIndexByte(name, '-')
+	if i <= 0 || i == len(name)-1 {
+		return p, false
+	}
+	n, err := strconv.ParseUint(name[i+1:], 10, 31)
+	if err != nil || strconv.FormatUint(n, 10) != name[i+1:] {
+		return p, false
+	}
+	return Partition{Topic: name[:i], Partition: int32(n)}, true
+}

@@ -1,0 +1,42 @@
+// Package log keeps the partitions of one log directory: Kafka's files, byte for byte, and what a broker must know
+// of them without reading.
+//
+// A Store holds every log of the directory. All of it is state and decisions; each piece of I/O is an effect with
+// an Op of the Store's own table, and Done carries the story on. What came of it is told by Changes, which the
+// broker drains after every call.
+//
+// # Ends
+//
+// A log has four ends, all exclusive: Start <= ... <= Durable <= Written <= End. End counts what was given to
+// Write, Written what the world has taken, Durable what a sync has covered, its file's directory entry included.
+// Safe is Durable or Written, by the log's durability. The high watermark is the broker's to decide (SetHigh).
+//
+// # States of a log
+//
+//	creating  its directory and files are being made and synced. No reads or appends. In flight: the steps of create.
+//	loading   its files are being listed, read, recovered. In flight: one load step, or the rewrite and sync at its end.
+//	online    serves. In flight: any number of writes, one sync or rewrite, one replacement of the epoch file, seals
+//	          of rolled segments, any number of seeks and reads; while it is cut (Truncate) no appends.
+//	offline   a write or sync failed, or damage was found. Nothing more is done with its files; what is above the last
+//	          durable end is believed from no read, not after a restart either.
+//	deleting  its directory is being renamed; it is no longer found by name. Then gone: Log answers an empty one.
+//
+// # States of a segment
+//
+// The active segment is the last; its index entries are in memory only. A roll seals it: the index files and the
+// producer snapshot are written and synced, and until they are (sealing), the recovery point stays below it, so that
+// a crash rebuilds them. The new segment's directory entry is synced before anything in it counts as durable (entry).
+//
+// # A sync
+//
+// One at a time per log, of the file that holds the durable end; it covers what was written when it was given. While
+// one is in flight, more is written, and one sync takes it all: group commit. A log that was cut meanwhile (cuts)
+// does not believe it. A failed one is final.
+//
+// # Recovery
+//
+// recovery-point-offset-checkpoint is what is known to be durable. After an unclean stop everything from the segment
+// that holds the recovery point on is checked. Below the point a bad batch is damage: the log goes offline, nothing
+// is cut. Above it, all from the first bad batch on is cut. What is kept above the point may be in the page cache
+// alone, after a sync that failed: it is written anew before a sync makes it durable.
+package log

@@ -1,0 +1,223 @@
+package log
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
+
+	"klamm/core"
+	"klamm/core/batch"
+)
+
+// script is the state of one golden script.
+type script struct {
+	w    *world
+	cfg  Config
+	id   LogID
+	fail map[core.EffectKind]int // effects of a kind until one fails
+}
+
+// Scripts: commands in, what a reader of the log sees out.
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
+		s := &script{w: newWorld(nil), cfg: DefaultConfig(), fail: map[core.EffectKind]int{}}
+		s.cfg.SegmentBytes, s.cfg.IndexInterval, s.cfg.RetentionTime = 500, 100, core.Never
+		s.w.fail = func(e *core.Effect) core.Errno {
+			if n := s.fail[e.Kind]; n > 0 {
+				if s.fail[e.Kind]--; n == 1 {
+					return core.IOError
+				}
+			}
+			return core.OK
+		}
+		s.w.start()
+		s.w.run()
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			s.w.notes, s.w.changes = nil, nil
+			var b strings.Builder
+			s.command(t, d, &b)
+			s.w.gather()
+			for _, n := range s.w.notes {
+				fmt.Fprintln(&b, "note:", n)
+			}
+			for _, c := range s.w.changes {
+				if c.What != Booted {
+					fmt.Fprintf(&b, "%s", c.What)
+					switch c.What {
+					case Written, Durable, Start, Truncated:
+						fmt.Fprintf(&b, " %d", c.Offset)
+					case TimeFound:
+						fmt.Fprintf(&b, " offset=%d timestamp=%d", c.Offset, c.Timestamp)
+					case Stopped:
+						fmt.Fprintf(&b, " %q", c.Note)
+					case Bytes:
+						fmt.Fprintf(&b, " %d", len(c.Data))
+					}
+					fmt.Fprintln(&b)
+				}
+			}
+			return b.String()
+		})
+	})
+}
+
+func (s *script) command(t *testing.T, d *datadriven.TestData, b *strings.Builder) {
+	arg := func(name string, def int64) int64 {
+		if d.HasArg(name) {
+			d.ScanArgs(t, name, &def)
+		}
+		return def
+	}
+	w := s.w
+	l := w.s.Log(s.id)
+	now := w.now
+	switch d.Cmd {
+	case "create":
+		s.cfg.RetentionBytes = arg("retention.bytes", -1)
+		if ms := arg("retention.ms", -1); ms >= 0 {
+			s.cfg.RetentionTime = core.Millis(ms)
+		}
+		if d.HasArg("replicate") {
+			s.cfg.Durability, s.w.cfg.Durability = Replicated, Replicated
+		}
+		s.id = w.s.Create(now, Partition{Topic: "t"}, core.TopicID{15: 7}, s.cfg, &w.out)
+		w.gather()
+		w.run()
+	case "append":
+		var p *batch.Producer
+		if d.HasArg("producer") {
+			p = &batch.Producer{ID: arg("producer", 0), Epoch: int16(arg("pepoch", 0)), Sequence: int32(arg("seq", 0))}
+		}
+		for range arg("times", 1) {
+			v := makeBatch(int(arg("n", 1)), now.Wall.Millis(), p, "some value")
+			if verdict := w.s.CheckProducer(s.id, v); verdict.State != NewBatch {
+				fmt.Fprintf(b, "%s", [...]string{"new", "duplicate", "out of order", "invalid epoch"}[verdict.State])
+				if verdict.State == Duplicate {
+					fmt.Fprintf(b, " of %d-%d", verdict.Base, verdict.Last)
+				}
+				fmt.Fprintln(b)
+				return
+			}
+			base, err := w.s.Append(now, s.id, v, core.Epoch(arg("epoch", 0)), &w.out)
+			fmt.Fprintf(b, "base=%d %s\n", base, err)
+		}
+		w.gather()
+	case "step":
+		for range arg("n", 1) {
+			w.step()
+		}
+	case "run":
+		w.run()
+	case "wait":
+		w.advance(core.Time(arg("s", 1)) * core.Second)
+	case "high":
+		w.s.SetHigh(now, s.id, core.Offset(arg("to", int64(l.end))), &w.out)
+	case "fail":
+		for _, a := range d.CmdArgs {
+			for k := range core.EffectKind(255) {
+				if k.String() == a.Key {
+					s.fail[k] = 1
+				}
+			}
+		}
+	case "crash":
+		keep := d.HasArg("keep")
+		w.crash(func() bool { return keep })
+		s.boot()
+	case "kill":
+		w.kill()
+		s.boot()
+	case "stop":
+		w.s.Stop(now, &w.out)
+		w.gather()
+		w.run()
+	case "start":
+		s.boot()
+	case "damage": // flip a byte of a file, on the platter too
+		var file string
+		d.ScanArgs(t, "file", &file)
+		_, _, n := w.lookup("d/t-0/" + file)
+		require.NotNil(t, n)
+		n.data[arg("at", 0)] ^= 1
+		n.synced = append([]byte(nil), n.data...)
+	case "delete-before":
+		fmt.Fprintln(b, w.s.DeleteBefore(now, s.id, core.Offset(arg("to", 0)), &w.out))
+		w.gather()
+		w.run()
+	case "delete-topic":
+		w.s.Delete(now, s.id, &w.out)
+		w.gather()
+		w.run()
+	case "truncate":
+		fmt.Fprintln(b, w.s.Truncate(now, s.id, core.Offset(arg("to", 0)), &w.out))
+		w.gather()
+		w.run()
+	case "begin-epoch":
+		w.s.BeginEpoch(now, s.id, core.Epoch(arg("epoch", 0)), &w.out)
+		w.gather()
+		w.run()
+	case "epoch-end":
+		e, o := w.s.EpochEnd(s.id, core.Epoch(arg("epoch", 0)))
+		fmt.Fprintf(b, "epoch=%d end=%d\n", e, o)
+	case "locate":
+		slice, how := w.s.Locate(s.id, core.Offset(arg("from", 0)), core.Offset(arg("upto", int64(l.end))), arg("bytes", 1000))
+		fmt.Fprintf(b, "%s", [...]string{"found", "empty", "need seek", "out of range", "offline"}[how])
+		if how == Found {
+			fmt.Fprintf(b, " pos=%d len=%d first=%d exact=%v", slice.Pos, slice.Len, slice.First, slice.Exact)
+		}
+		fmt.Fprintln(b)
+	case "seek":
+		w.s.Seek(now, s.id, core.Offset(arg("from", 0)), &w.out)
+		w.gather()
+		w.run()
+	case "seek-time":
+		w.s.SeekTime(now, s.id, now.Wall.Millis()-arg("ago", 0), l.end, &w.out)
+		w.gather()
+		w.run()
+	case "read":
+		w.s.ReadAt(now, s.id, core.Offset(arg("from", 0)), l.end, arg("bytes", 1000), &w.out)
+		w.gather()
+		w.run()
+	case "state":
+		s.state(b, l)
+	case "files":
+		for _, path := range w.tree(w.root.entries["d"], "") {
+			fmt.Fprintln(b, path)
+		}
+	case "show":
+		var file string
+		d.ScanArgs(t, "file", &file)
+		_, _, n := w.lookup("d/" + file)
+		require.NotNil(t, n)
+		fmt.Fprintf(b, "%s\n", strings.TrimRight(string(n.data), "\n"))
+	default:
+		t.Fatalf("unknown command %s", d.Cmd)
+	}
+}
+
+func (s *script) boot() {
+	s.w.start()
+	s.w.run()
+	if id, ok := s.w.s.Find(Partition{Topic: "t"}); ok {
+		s.id = id
+		s.w.s.SetConfig(s.w.now, id, s.cfg, &s.w.out)
+		s.w.gather()
+	}
+}
+
+func (s *script) state(b *strings.Builder, l *Log) {
+	fmt.Fprintf(b, "%s start=%d high=%d durable=%d written=%d end=%d epochs=%v", stateNames[l.state], l.start, l.high, l.durable, l.written, l.end, l.epochs)
+	if l.why != "" {
+		fmt.Fprintf(b, " why=%q", l.why)
+	}
+	fmt.Fprintln(b)
+	for _, g := range l.segs {
+		fmt.Fprintf(b, "  segment %d-%d bytes=%d index=%d\n", g.base, g.end, g.size, len(g.index)/indexEntry)
+	}
+	for _, p := range l.Producers() {
+		fmt.Fprintf(b, "  producer %d epoch=%d last=%d\n", p.ID, p.Epoch, p.LastSequence)
+	}
+}

@@ -1,0 +1,322 @@
+package log
+
+import (
+	"slices"
+	"strings"
+
+	"klamm/core"
+)
+
+// load reads one log's files. One step is in flight at a time. Its story, by stage: list the directory; read
+// partition.metadata and the epochs; find the newest sound producer snapshot; read the last entry of each sealed
+// segment's time index; scan (see recover.go); cut the tail; write anew what is in doubt (see append.go).
+type load struct {
+	stage  loadStage
+	clean  bool        // after a clean stop, or a cut that is durable
+	point  core.Offset // below it, everything was durable
+	files  []core.Entry
+	snaps  []core.Offset // of producer snapshots, newest first
+	bad    []core.Offset // of damaged ones: to be removed, if the scan does not replace them
+	snap   core.Offset   // of the one loaded; the fold of producers begins there
+	i      int
+	from   int  // index of the first segment to be scanned
+	tail   bool // only the tail of the active segment is scanned, from its last index entry on
+	pos    int64
+	n      int64       // bytes of this step
+	expect core.Offset // last offset of the first batch of a tail, by the index; -1 unknown
+	doubt  []doubt
+	cut    bool         // the log is being cut
+	limit  core.Offset  // at the first batch that ends above this
+	newest epochEntry   // of the epoch file of a clean log
+	onFile []epochEntry // what the epoch file says
+	oldest bool         // even the epochs have to be gathered: scan from the oldest segment
+}
+
+type loadStage uint8
+
+const (
+	loadList loadStage = iota
+	loadTidy
+	loadTopic
+	loadEpochs
+	loadSnapshot
+	loadTimes
+	loadTail
+	loadTailTimes
+	loadFirst
+	loadScan
+	loadCut
+	loadCutSync
+	loadDrain
+	loadDir
+	loadParent
+	loadFinish
+)
+
+func (l *Log) finishing() bool {
+	return l.state == loading && l.load != nil && l.load.stage == loadFinish
+}
+
+// beginLoad begins to load a log whose batches below point are known to be durable.
+func (s *Store) beginLoad(l *Log, clean bool, point core.Offset, out *core.Out) {
+	l.load = &load{clean: clean, point: point, newest: epochEntry{-1, -1}}
+	out.List(s.start(l, op{kind: opLoad}), l.dir)
+}
+
+func (s *Store) loadStep(now core.Now, l *Log, ev *core.Event, out *core.Out) {
+	d := l.load
+	if ev.Err != core.OK && ev.Err != core.ShortRead && d.stage != loadTail && d.stage != loadTailTimes && d.stage != loadTimes {
+		s.fail(l, "cannot load: "+ev.Err.String(), out)
+		return
+	}
+	switch d.stage {
+	case loadList:
+		s.loadListed(now, l, ev, out)
+	case loadTopic:
+		if id, ok := parseTopic(ev.Data); ok {
+			l.topic = id
+		} else if l.holdsData() {
+			s.fail(l, topicFile+" is damaged", out)
+			return
+		}
+		s.loadEpochs(now, l, out)
+	case loadEpochs:
+		entries, ok := parseEpochs(ev.Data)
+		l.epochs, d.onFile, d.oldest = entries, slices.Clone(entries), !ok
+		s.loadSnapshots(now, l, out)
+	case loadSnapshot:
+		s.snapshotRead(now, l, ev, out)
+	case loadTimes:
+		s.timesRead(now, l, ev, out)
+	case loadTail, loadTailTimes, loadFirst:
+		s.tailRead(now, l, ev, out)
+	case loadScan:
+		s.checked(now, l, ev, out)
+	case loadCut:
+		d.stage = loadCutSync
+		out.Sync(s.start(l, op{kind: opLoad}), l.active().file)
+	case loadCutSync:
+		s.loadDirs(now, l, out)
+	case loadDir:
+		d.stage = loadParent
+		out.SyncDir(s.start(l, op{kind: opLoad}), s.cfg.Dir)
+	case loadParent:
+		s.loadedAll(now, l, out)
+	}
+}
+
+func (d *load) size(name string) int64 {
+	i, ok := slices.BinarySearchFunc(d.files, name, func(e core.Entry, n string) int { return strings.Compare(e.Name, n) })
+	if !ok {
+		return -1
+	}
+	return d.files[i].Size
+}
+
+func (l *Log) holdsData() bool {
+	return slices.ContainsFunc(l.segs, func(g *segment) bool { return g.size > 0 })
+}
+
+// loadListed takes the directory's files: segments are opened, left-overs removed.
+func (s *Store) loadListed(now core.Now, l *Log, ev *core.Event, out *core.Out) {
+	d := l.load
+	d.files = core.ParseList(ev.Data)
+	slices.SortFunc(d.files, func(a, b core.Entry) int { return strings.Compare(a.Name, b.Name) })
+	for _, e := range d.files {
+		switch {
+		case e.Size < 0:
+		case strings.HasSuffix(e.Name, ".swap"):
+			s.fail(l, "a compaction by another broker was interrupted ("+e.Name+"): let that broker finish it", out)
+			return
+		case strings.HasSuffix(e.Name, ".deleted"), strings.HasSuffix(e.Name, ".cleaned"), strings.HasSuffix(e.Name, ".tmp"):
+			out.Remove(s.start(l, op{kind: opLoose}), l.dir+"/"+e.Name)
+		default:
+			if base, ok := parseName(e.Name, ".log"); ok {
+				if e.Size > 1<<31-1 {
+					s.fail(l, e.Name+" is larger than a segment can be", out)
+					return
+				}
+				g := newSegment(base, 0, now)
+				g.size, g.ready, g.entry = e.Size, false, true
+				g.indexLen, g.timesLen = d.size(segmentName(base, ".index")), d.size(segmentName(base, ".timeindex"))
+				g.txn = d.size(segmentName(base, ".txnindex")) >= 0
+				l.segs = append(l.segs, g)
+			} else if at, ok := parseName(e.Name, ".snapshot"); ok {
+				d.snaps = append(d.snaps, at)
+			}
+		}
+	}
+	slices.Reverse(d.snaps)
+	s.dropStale(l, out)
+	if len(l.segs) == 0 {
+		g := newSegment(l.start, s.file(), now)
+		l.segs = append(l.segs, g)
+		out.Open(0, g.file, segmentPath(l.dir, g.base, ".log"), core.CreateEmpty)
+	}
+	for i, g := range l.segs {
+		if g.file == 0 {
+			g.file = s.file()
+			out.Open(0, g.file, segmentPath(l.dir, g.base, ".log"), core.OpenExisting)
+		}
+		if i+1 < len(l.segs) {
+			g.end = l.segs[i+1].base
+		}
+	}
+	d.stage = loadTidy // a left-over must be gone before a new file gets its name
+}
+
+// loadMeta reads partition.metadata.
+func (s *Store) loadMeta(now core.Now, l *Log, out *core.Out) {
+	d := l.load
+	if d.stage = loadTopic; d.size(topicFile) >= 0 {
+		s.readSmall(s.start(l, op{kind: opLoad}), l.dir+"/"+topicFile, d.size(topicFile), out)
+		return
+	}
+	s.loadEpochs(now, l, out)
+}
+
+func segmentName(base core.Offset, suffix string) string { return decimal(base) + suffix }
+
+// dropStale removes segments wholly below the log start: the start is durable before they go, so a crash may have
+// left some.
+func (s *Store) dropStale(l *Log, out *core.Out) {
+	for len(l.segs) > 1 && l.segs[1].base <= l.start {
+		out.Mark("log.stale-segment")
+		s.removeSegment(l, l.segs[0], out)
+		l.segs = l.segs[1:]
+	}
+	if len(l.segs) > 0 {
+		l.start = max(l.start, l.segs[0].base)
+		l.wantStart = l.start
+	}
+}
+
+// removeSegment removes a segment's files. Those that are absent don't matter.
+func (s *Store) removeSegment(l *Log, g *segment, out *core.Out) {
+	for _, suffix := range []string{".log", ".index", ".timeindex", ".txnindex"} {
+		if suffix != ".txnindex" || g.txn {
+			out.Remove(s.start(l, op{kind: opLoose}), segmentPath(l.dir, g.base, suffix))
+		}
+	}
+}
+
+func (s *Store) loadEpochs(now core.Now, l *Log, out *core.Out) {
+	d := l.load
+	d.stage = loadEpochs
+	if n := d.size(epochFile); n >= 0 {
+		s.readSmall(s.start(l, op{kind: opLoad}), l.dir+"/"+epochFile, n, out)
+		return
+	}
+	d.oldest = true
+	s.loadSnapshots(now, l, out)
+}
+
+// loadSnapshots decides where the scan begins, and reads the newest snapshot that is not beyond that.
+func (s *Store) loadSnapshots(now core.Now, l *Log, out *core.Out) {
+	d := l.load
+	d.stage = loadSnapshot
+	from := l.unsealed()
+	limit := l.segs[from].base
+	if d.clean && from == len(l.segs)-1 { // clean is never set for a cut
+		limit = d.point // the stop left one at the end
+	}
+	if d.oldest && l.holdsData() {
+		limit = l.segs[0].base
+	}
+	for d.i < len(d.snaps) && d.snaps[d.i] > limit {
+		d.i++
+	}
+	if d.i < len(d.snaps) {
+		at := d.snaps[d.i]
+		if n := d.size(segmentName(at, ".snapshot")); n <= snapshotMax {
+			f := s.file()
+			out.Open(0, f, segmentPath(l.dir, at, ".snapshot"), core.OpenExisting)
+			out.Read(s.start(l, op{kind: opLoad}), f, 0, max(n, 1))
+			out.CloseFile(0, f)
+			return
+		}
+	}
+	d.snap = l.segs[0].base
+	s.chooseScan(now, l, out)
+}
+
+// unsealed is the first segment that a crash may have left without its index files: the one that holds the last offset
+// below the recovery point, since that may have been noted just before a roll.
+func (l *Log) unsealed() int {
+	p := l.load.point
+	if !l.load.clean {
+		p--
+	}
+	return l.at(max(p, l.start))
+}
+
+// snapshotRead takes a snapshot if it is sound; else the next older one is tried, and more is scanned.
+func (s *Store) snapshotRead(now core.Now, l *Log, ev *core.Event, out *core.Out) {
+	d := l.load
+	at := d.snaps[d.i]
+	ps, ok := parseSnapshot(ev.Data)
+	if !ok {
+		out.Mark("log.bad-snapshot")
+		d.bad = append(d.bad, at)
+		d.snaps = slices.Delete(d.snaps, d.i, d.i+1)
+		s.loadSnapshots(now, l, out)
+		return
+	}
+	l.producers, d.snap = ps, at
+	s.chooseScan(now, l, out)
+}
+
+// chooseScan fixes the first segment to be scanned: that of the recovery point, or an older one, if epochs, producers
+// or an index have to be gathered anew.
+func (s *Store) chooseScan(now core.Now, l *Log, out *core.Out) {
+	d := l.load
+	last := len(l.segs) - 1
+	d.from = l.unsealed()
+	if d.oldest {
+		d.from = 0
+	}
+	d.from = min(d.from, l.at(max(d.snap, l.segs[0].base)))
+	d.tail = d.clean && d.from == last && d.snap >= d.point && d.point >= l.segs[last].base &&
+		d.size(segmentName(l.segs[last].base, ".index")) >= 0 && l.segs[last].indexLen <= indexFileMax && l.segs[last].timesLen <= indexFileMax
+	for i, g := range l.segs[:last] {
+		if g.indexLen < 0 || g.timesLen < 0 || g.indexLen%indexEntry != 0 || g.timesLen%timeEntry != 0 || g.size > 0 && g.timesLen > indexFileMax {
+			out.Mark("log.index-missing")
+			d.from, d.tail = min(d.from, i), false
+			break
+		}
+	}
+	d.i = 0
+	s.loadTimes(now, l, out)
+}
+
+// loadTimes reads the last entry of the next sealed segment's time index.
+func (s *Store) loadTimes(now core.Now, l *Log, out *core.Out) {
+	d := l.load
+	for d.stage = loadTimes; d.i < d.from; d.i++ {
+		g := l.segs[d.i]
+		if g.timesLen == 0 {
+			continue
+		}
+		f := s.file()
+		out.Open(0, f, segmentPath(l.dir, g.base, ".timeindex"), core.OpenExisting)
+		out.Read(s.start(l, op{kind: opLoad}), f, g.timesLen-timeEntry, timeEntry)
+		out.CloseFile(0, f)
+		return
+	}
+	s.beginScan(now, l, out)
+}
+
+func (s *Store) timesRead(now core.Now, l *Log, ev *core.Event, out *core.Out) {
+	d := l.load
+	g := l.segs[d.i]
+	if ev.Err != core.OK || !soundTimes(ev.Data) {
+		out.Mark("log.index-missing")
+		d.from, d.tail = d.i, false // scan from here: the indexes are made anew
+	} else {
+		g.times = ev.Data
+		g.maxTime, g.maxAt = lastTime(g)
+		g.times = nil
+	}
+	d.i++
+	s.loadTimes(now, l, out)
+}

@@ -1,0 +1,120 @@
+package log
+
+import (
+	"klamm/core"
+)
+
+// DeleteBefore raises the log start (KIP-107), to the high watermark at most. Start says when it is durable: only
+// then do readers see it, since a start that was seen never falls, not after a crash either. It reports false if
+// to is out of range.
+func (s *Store) DeleteBefore(now core.Now, id LogID, to core.Offset, out *core.Out) bool {
+	l := s.live(id)
+	if l == nil || l.state != online || to > l.high || to < l.start {
+		return false
+	}
+	s.raiseStart(now, l, to, out)
+	return true
+}
+
+func (s *Store) raiseStart(now core.Now, l *Log, to core.Offset, out *core.Out) {
+	if to <= l.start {
+		s.changed(Change{ID: l.id, What: Start, Offset: l.start})
+		return
+	}
+	if l.wantStart = max(l.wantStart, to); l.wantStart > l.saving[pointStart] || !s.points[pointStart].writing {
+		s.writePoint(pointStart, out)
+	}
+}
+
+// started moves the start to what the checkpoint now says, and then lets segments go: never before, or a read at a
+// valid offset would find its segment gone.
+func (s *Store) started(now core.Now, l *Log, out *core.Out) {
+	if l.state != online || l.saved[pointStart] <= l.start {
+		return
+	}
+	l.start = l.saved[pointStart]
+	l.high = max(l.high, l.start)
+	l.trimEpochs(l.start)
+	s.saveEpochs(l, out)
+	s.changed(Change{ID: l.id, What: Start, Offset: l.start})
+	s.dropSegments(now, l, out)
+}
+
+// dropSegments lets the segments go that lie wholly below the start. They are renamed, and removed later: a read
+// from outside may have them open.
+func (s *Store) dropSegments(now core.Now, l *Log, out *core.Out) {
+	if l.state != online || l.cut != nil || s.stop.on {
+		return
+	}
+	var files []string
+	for len(l.segs) > 1 && l.segs[1].base <= l.start {
+		g := l.segs[0]
+		if g.seals > 0 || !g.entry || l.busy && l.durable < l.segs[1].base || len(l.doubt) > 0 && l.doubt[0].seg == g.base {
+			break // its files are still being written; sealed comes here again
+		}
+		out.Mark("log.segment-dropped")
+		for _, suffix := range []string{".log", ".index", ".timeindex", ".txnindex", ".snapshot"} {
+			path := segmentPath(l.dir, g.base, suffix)
+			if suffix == ".txnindex" && !g.txn || suffix == ".snapshot" && g.base == 0 {
+				continue
+			}
+			out.Rename(s.start(l, op{kind: opLoose}), path, path+".deleted")
+			files = append(files, path+".deleted")
+		}
+		out.CloseFile(0, g.file)
+		l.segs = l.segs[1:]
+		l.durable = max(l.durable, l.segs[0].base)
+	}
+	if len(files) > 0 {
+		s.removeLater(now, removal{files: files}, l.cfg.DeleteDelay)
+	}
+}
+
+// retain applies the retention of every log whose configuration is known: a default must not decide what is kept.
+func (s *Store) retain(now core.Now, out *core.Out) {
+	for i := 0; i < len(s.order); i++ {
+		l := s.logs[s.order[i]]
+		if l.state != online || !l.known || l.cut != nil || s.stop.on {
+			continue
+		}
+		l.expire(now)
+		s.dropSegments(now, l, out)
+		if !l.cfg.Delete || l.p.Topic == "__cluster_metadata" {
+			continue // the metadata log is cut by its snapshots alone
+		}
+		if to := s.retainTo(now, l, out); to > max(l.start, l.wantStart) {
+			s.raiseStart(now, l, to, out)
+		}
+	}
+}
+
+// retainTo is the start that time and size ask for: the base of the first segment to be kept. Nothing at or above
+// the high watermark goes. When everything is too old the active segment is rolled, so that it can go too.
+func (s *Store) retainTo(now core.Now, l *Log, out *core.Out) core.Offset {
+	to := l.start
+	over := l.Size() - l.cfg.RetentionBytes
+	for i, g := range l.segs {
+		old := l.cfg.RetentionTime >= 0 && l.cfg.RetentionTime != core.Never && now.Wall-g.newest() > l.cfg.RetentionTime
+		big := l.cfg.RetentionBytes >= 0 && over-g.size >= 0
+		last := i == len(l.segs)-1
+		if g.end > l.high || g.size == 0 || !old && !big || last && !old {
+			break
+		}
+		over -= g.size
+		if to = g.end; last {
+			out.Mark("log.retention-rolled")
+			s.roll(now, l, out)
+			break
+		}
+		to = l.segs[i+1].base
+	}
+	return to
+}
+
+// newest is the wall-clock time that retention holds against a segment.
+func (g *segment) newest() core.Time {
+	if g.maxTime < 0 {
+		return g.made
+	}
+	return core.Millis(g.maxTime)
+}

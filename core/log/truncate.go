@@ -1,0 +1,75 @@
+package log
+
+import "klamm/core"
+
+// cut is a Truncate under way. Its story: what is in flight ends; the recovery point is lowered, durably, since the
+// bytes below it would otherwise count as damaged once others stand there; the log is loaded anew up to the offset,
+// which cuts the files, syncs them, and makes its indexes, epochs and producers those of what is left. Truncated ends
+// it, and until then nothing is appended.
+type cut struct {
+	stage cutStage
+	to    core.Offset
+	point core.Offset // where the recovery point goes: the base of the segment that is cut
+}
+
+type cutStage uint8
+
+const (
+	cutDrain cutStage = iota
+	cutPoint
+)
+
+// Truncate cuts off all batches that end above to. A caller makes sure that to is not below the start, nor below what
+// the log has promised. If it returns AppendOK, Truncated follows, with the new end.
+func (s *Store) Truncate(now core.Now, id LogID, to core.Offset, out *core.Out) AppendError {
+	l, err := s.appendable(id)
+	if err != AppendOK {
+		return err
+	}
+	core.Must(to >= l.start, "a log is not cut below its start")
+	if to >= l.end {
+		s.changed(Change{ID: id, What: Truncated, Offset: l.end})
+		return AppendOK
+	}
+	l.cut = &cut{to: to, point: l.segs[l.at(to)].base}
+	s.pump(now, l, out)
+	s.cutReady(now, l, out)
+	return AppendOK
+}
+
+// cutReady goes on once nothing else of the log is in flight but reads, and the lower recovery point is durable.
+func (s *Store) cutReady(now core.Now, l *Log, out *core.Out) {
+	if l.cut == nil || l.state != online {
+		return
+	}
+	c := l.cut
+	if c.stage == cutDrain {
+		for _, g := range l.segs {
+			if g.seals > 0 || !g.entry {
+				return
+			}
+		}
+		if l.writes.n > 0 || l.busy || l.durable < l.end || l.epochsPut {
+			return
+		}
+		c.stage = cutPoint
+		l.durable = min(l.durable, c.point) // of what the checkpoint says, until the log is loaded again
+		if l.saved[pointRecovery] > c.point || s.points[pointRecovery].writing {
+			s.writePoint(pointRecovery, out)
+			return
+		}
+	}
+	if l.saved[pointRecovery] > c.point || s.points[pointRecovery].writing {
+		return
+	}
+	for _, g := range l.segs {
+		out.CloseFile(0, g.file)
+	}
+	l.cuts++
+	l.state, l.reload, l.cut = loading, true, nil
+	l.segs, l.ring, l.producers, l.epochs, l.epochsSaved, l.doubt = nil, ring{}, nil, nil, -1, nil
+	l.sought, l.flushTo = [soughtMax]border{}, 0
+	out.Mark("log.cut")
+	s.beginLoad(l, false, c.to, out)
+	l.load.cut, l.load.limit = true, c.to
+}
