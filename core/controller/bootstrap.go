@@ -1,0 +1,83 @@
+package controller
+
+import (
+	"slices"
+
+	"klamm/core/image"
+	"klamm/core/wire"
+)
+
+// MetadataVersion is the feature that every cluster has.
+const MetadataVersion = "metadata.version"
+
+// The metadata versions that this node reads and writes: 3.3-IV3 to 4.3-IV0.
+const (
+	MetadataLevelMin int16 = 7
+	MetadataLevel    int16 = 30
+)
+
+// Supported are the features that this node supports, as its registration and ApiVersions tell, sorted by name. Features
+// whose first level is still missing here (group.version, transaction.version, share.version, streams.version,
+// eligible.leader.replicas.version) are left out: that is level 0, and clients fall back on what every
+// cluster has.
+func Supported() []image.FeatureRange {
+	return []image.FeatureRange{
+		{Name: "kraft.version", Min: 0, Max: 1},
+		{Name: MetadataVersion, Min: MetadataLevelMin, Max: MetadataLevel},
+	}
+}
+
+// Bootstrap are the records that a new cluster begins with, as bootstrap.checkpoint holds them.
+func Bootstrap() []wire.Record {
+	return []wire.Record{&wire.FeatureLevelRecord{Name: MetadataVersion, FeatureLevel: MetadataLevel}}
+}
+
+// Activate returns what a new leader writes first. A transaction that the last leader left open is aborted.
+// An empty log gets the bootstrap records, in one metadata transaction: those of bootstrap.checkpoint if there
+// was one, so that a directory that was formatted by other hands keeps its features.
+func (c *Controller) Activate(inTransaction bool, bootstrap []wire.Record) (records []wire.Record) {
+	if inTransaction {
+		reason := "the leader that began it is gone"
+		records = append(records, &wire.AbortTransactionRecord{Reason: &reason})
+	}
+	if c.img.Feature(MetadataVersion) > 0 {
+		return records
+	}
+	if len(bootstrap) == 0 {
+		bootstrap = Bootstrap()
+	}
+	name := "Bootstrap records"
+	records = append(records, &wire.BeginTransactionRecord{Name: &name})
+	records = append(records, bootstrap...)
+	if elr(featureOf(bootstrap, elrFeature)) {
+		one, key := "1", "min.insync.replicas"
+		records = append(records, &wire.ConfigRecord{ResourceType: int8(image.BrokerResource), Name: key, Value: &one})
+	}
+	return append(records, &wire.EndTransactionRecord{})
+}
+
+const elrFeature = "eligible.leader.replicas.version"
+
+// elr reports whether eligible leader replicas are in force (KIP-966).
+func elr(level int16) bool { return level > 0 }
+
+func featureOf(records []wire.Record, name string) int16 {
+	for _, r := range records {
+		if f, ok := r.(*wire.FeatureLevelRecord); ok && f.Name == name {
+			return f.FeatureLevel
+		}
+	}
+	return 0
+}
+
+// Unsupported names the finalized features that this node cannot honour at their level, sorted: a directory
+// that another release wrote may have them. The operator is told; the metadata stays as it is.
+func Unsupported(img *image.Image) (names []string) {
+	have := Supported()
+	for _, f := range img.Features() {
+		if !slices.ContainsFunc(have, func(r image.FeatureRange) bool { return r.Name == f.Name && f.Level >= r.Min && f.Level <= r.Max }) {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
