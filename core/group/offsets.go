@@ -1,0 +1,288 @@
+package group
+
+import (
+	"slices"
+	"strings"
+
+	"klamm/core"
+	"klamm/core/assign"
+	"klamm/core/shard"
+	"klamm/core/wire"
+)
+
+// tombstoneBytesMax bounds the keys of one batch of tombstones.
+const tombstoneBytesMax = 256 << 10
+
+// sweepMax bounds the groups that one step looks through for expired offsets.
+const sweepMax = 1000
+
+// Committer says in whose name offsets are committed.
+type Committer struct {
+	Group, Member string
+	Instance      *string
+	Generation    int32
+	Retention     int64 // ms, of OffsetCommit below v5; -1: the broker's
+}
+
+// CommitRow is one offset to commit.
+type CommitRow struct {
+	Partition   core.TopicPartition
+	TopicID     core.TopicID
+	Offset      core.Offset
+	LeaderEpoch core.Epoch
+	Metadata    string
+	Code        wire.Code // None: to be committed. Commit sets it.
+}
+
+// Commit commits offsets. Rows that come with a code are left as they are; the others get theirs.
+func (s *State) Commit(env Env, c *Committer, rows []CommitRow) (end core.Offset) {
+	g := s.groups[c.Group]
+	code := s.checkCommit(g, c)
+	if code == wire.None && g == nil && len(s.names) >= GroupsMax {
+		code = wire.CoordinatorNotAvailable
+	}
+	if code != wire.None {
+		refuse(rows, code)
+		return s.endOf(g)
+	}
+	at := env.Now.Wall.Millis()
+	expires := int64(-1)
+	if c.Retention >= 0 {
+		expires = at + c.Retention
+	}
+	name := strings.Clone(c.Group)
+	var records []shard.Record
+	for i := range rows {
+		r := &rows[i]
+		switch {
+		case r.Code != wire.None:
+		case len(r.Metadata) > s.cfg.MetadataBytesMax:
+			r.Code = wire.OffsetMetadataTooLarge
+		case g != nil && len(g.offsets)+len(records) >= OffsetsMax:
+			r.Code = wire.InvalidCommitOffsetSize
+		default:
+			v := Commit{Offset: r.Offset, LeaderEpoch: r.LeaderEpoch, Metadata: r.Metadata, At: at, ExpireAt: expires, TopicID: r.TopicID}
+			records = append(records, v.record(name, r.Partition.Topic, r.Partition.Partition))
+		}
+	}
+	if g != nil {
+		if m := g.member(c.Member); m != nil && !m.joining && !m.syncing { // who commits is alive
+			s.hear(env, g, m, m.session)
+		}
+	}
+	if len(records) == 0 {
+		return s.endOf(g)
+	}
+	g = s.group(name)
+	if code = s.commit(env, g, records...); code != wire.None {
+		s.dropIfNothing(g)
+		refuse(rows, commitCode(code))
+	}
+	return g.end
+}
+
+func refuse(rows []CommitRow, code wire.Code) {
+	for i := range rows {
+		if rows[i].Code == wire.None {
+			rows[i].Code = code
+		}
+	}
+}
+
+// commitCode is how a refused append of offsets is told.
+func commitCode(code wire.Code) wire.Code {
+	if code == wire.MessageTooLarge || code == wire.RecordListTooLarge {
+		return wire.InvalidCommitOffsetSize
+	}
+	return code
+}
+
+// checkCommit says whether the offsets may be taken: a member commits in its own generation, and whoever
+// is no member only into a group that has none.
+func (s *State) checkCommit(g *Group, c *Committer) wire.Code {
+	if g == nil {
+		if c.Generation >= 0 {
+			return wire.IllegalGeneration
+		}
+		return wire.None
+	}
+	if c.Generation < 0 && g.phase == Empty {
+		return wire.None
+	}
+	if c.Generation < 0 && c.Member == "" && c.Instance == nil {
+		return wire.UnknownMemberID
+	}
+	if code := g.check(c.Member, c.Instance); code != wire.None {
+		return code
+	}
+	if c.Generation != g.stored.Generation {
+		return wire.IllegalGeneration
+	}
+	if g.phase == CompletingRebalance {
+		return wire.RebalanceInProgress
+	}
+	return wire.None
+}
+
+// Offset returns what a group has committed for a partition.
+func (s *State) Offset(group string, p core.TopicPartition) (c Commit, found bool) {
+	if g := s.groups[group]; g != nil {
+		if at, ok := g.find(p); ok {
+			return g.offsets[at].commit, true
+		}
+	}
+	return c, false
+}
+
+// OffsetRow is one committed offset of a group.
+type OffsetRow struct {
+	Partition core.TopicPartition
+	Commit    Commit
+}
+
+// Offsets returns all that a group has committed, by topic and partition.
+func (s *State) Offsets(group string) (rows []OffsetRow) {
+	if g := s.groups[group]; g != nil {
+		for i := range g.offsets {
+			o := &g.offsets[i]
+			rows = append(rows, OffsetRow{core.TopicPartition{Topic: o.topic, Partition: o.partition}, o.commit})
+		}
+	}
+	return rows
+}
+
+// End is where everything that was ever read of a group is durable.
+func (s *State) End(group string) core.Offset { return s.endOf(s.groups[group]) }
+
+// DeleteOffsets deletes offsets of a group (KIP-496). code is for the whole request; codes are for the rows.
+func (s *State) DeleteOffsets(env Env, group string, rows []core.TopicPartition) (codes []wire.Code, code wire.Code, end core.Offset) {
+	g := s.groups[group]
+	if g == nil {
+		return nil, wire.GroupIDNotFound, s.gone
+	}
+	if g.phase != Empty && g.kind != assign.ProtocolType {
+		return nil, wire.NonEmptyGroup, g.end
+	}
+	topics, known := g.subscribed()
+	var records []shard.Record
+	for _, p := range rows {
+		switch _, found := g.find(p); {
+		case g.phase != Empty && (!known || slices.Contains(topics, p.Topic)):
+			codes = append(codes, wire.GroupSubscribedToTopic)
+			continue
+		case found:
+			records = append(records, shard.Record{Key: offsetKey(g.name, p.Topic, p.Partition)})
+		}
+		codes = append(codes, wire.None)
+	}
+	code = s.commitMany(env, g, records)
+	return codes, code, g.end
+}
+
+// subscribed returns the topics that the members of a consumer group have subscribed to, sorted; false if
+// that cannot be told.
+func (g *Group) subscribed() (topics []string, known bool) {
+	if g.kind != assign.ProtocolType {
+		return nil, false
+	}
+	protocol := g.protocol
+	if protocol == "" {
+		protocol = g.choose()
+	}
+	for i := range g.members {
+		sub, ok := assign.ParseSubscription(g.members[i].metadata(protocol))
+		if !ok {
+			return nil, false
+		}
+		topics = append(topics, sub.Topics...)
+	}
+	slices.Sort(topics)
+	return slices.Compact(topics), true
+}
+
+// commitMany commits records in batches of bounded size. It stops at the first that is refused.
+func (s *State) commitMany(env Env, g *Group, records []shard.Record) wire.Code {
+	for len(records) > 0 {
+		n, bytes := 0, 0
+		for n < len(records) && (n == 0 || bytes+len(records[n].Key) <= tombstoneBytesMax) {
+			bytes += len(records[n].Key) + 32
+			n++
+		}
+		if code := s.commit(env, g, records[:n]...); code != wire.None {
+			return code
+		}
+		records = records[n:]
+	}
+	return wire.None
+}
+
+// TopicsDeleted forgets what was committed for topics that are no more.
+func (s *State) TopicsDeleted(env Env, topics []string) {
+	for _, name := range slices.Clone(s.names) {
+		g := s.groups[name]
+		var records []shard.Record
+		for i := range g.offsets {
+			if o := &g.offsets[i]; slices.Contains(topics, o.topic) {
+				records = append(records, shard.Record{Key: offsetKey(g.name, o.topic, o.partition)})
+			}
+		}
+		s.commitMany(env, g, records)
+	}
+}
+
+// expireOffsets deletes what nobody has use for any more, some groups at a time.
+func (s *State) expireOffsets(env Env) {
+	from, _ := slices.BinarySearch(s.names, s.sweep)
+	names := slices.Clone(s.names[from:min(from+sweepMax, len(s.names))])
+	for _, name := range names {
+		s.expireGroup(env, s.groups[name])
+	}
+	d := max(s.cfg.RetentionCheck, core.Millisecond)
+	if s.sweep = ""; len(names) == sweepMax {
+		s.sweep, d = names[sweepMax-1]+"\x00", core.Millisecond
+	}
+	s.timers.Set(env.Now.Mono.After(d), timerRetention, 0, 0)
+}
+
+// expireGroup deletes the expired offsets of a group, and the group when it has nothing left (KIP-211).
+func (s *State) expireGroup(env Env, g *Group) {
+	now := env.Now.Wall.Millis()
+	topics, known := g.subscribed()
+	var records []shard.Record
+	for i := range g.offsets {
+		if o := &g.offsets[i]; g.expired(o, now, s.cfg.Retention.Millis(), topics, known) {
+			records = append(records, shard.Record{Key: offsetKey(g.name, o.topic, o.partition)})
+		}
+	}
+	if len(records) == len(g.offsets) && g.phase == Empty && len(g.pending) == 0 {
+		env.Out.Mark("group.expired")
+		records = append(records, shard.Record{Key: metadataKey(g.name)})
+	}
+	if len(records) > 0 {
+		env.Out.Mark("group.offsets-expired")
+		s.commitMany(env, g, records)
+	}
+}
+
+// expired says whether an offset's time is over. Between two stable generations nobody knows what the
+// members want, so then nothing expires (KAFKA-13636).
+func (g *Group) expired(o *offset, now, retention int64, topics []string, known bool) bool {
+	base := o.commit.At
+	switch {
+	case g.phase == Empty && g.kind == "": // a consumer without a group: as old as its commit
+	case g.phase == Empty:
+		if g.stored.At >= 0 {
+			base = g.stored.At
+		}
+	case g.phase == Stable && known:
+		if slices.Contains(topics, o.topic) {
+			return false
+		}
+	default:
+		return false
+	}
+	if o.commit.ExpireAt >= 0 {
+		return now >= o.commit.ExpireAt
+	}
+	return now-base >= retention
+}
