@@ -1,0 +1,368 @@
+package broker
+
+import (
+	"strconv"
+	"strings"
+
+	"klamm/core"
+	"klamm/core/controller"
+	"klamm/core/log"
+	"klamm/core/quorum"
+	"klamm/core/wire"
+)
+
+// stage is how far the life of a broker has come, in its order.
+type stage uint8
+
+const (
+	stageNew        stage = iota
+	stageDirectory        // the log directory and its meta.properties are looked at
+	stageFormat           // an empty log directory is being formatted
+	stageLogs             // every log is loaded, and recovered if the last stop was none
+	stageQuorum           // the metadata log is replayed
+	stageRegister         // the broker's registration is on its way into the metadata log
+	stagePartitions       // logs of the image are opened or made
+	stageUnfence          // its leaderships are on their way
+	stageReady            // requests are served
+	stageDraining         // a stop was asked for: what is under way may end, nothing new begins
+	stageStopping         // logs are flushed and closed
+	stageStopped
+)
+
+var stageTexts = [...]string{
+	"not booted", "looking at the log directory", "formatting the log directory", "loading and recovering logs",
+	"replaying the metadata log", "registering this broker", "opening partitions", "taking up leaderships", "ready", "finishing requests before the stop",
+	"flushing logs before the stop", "stopped",
+}
+
+// The steps of boot whose effects carry an op of table 1. A step below firstChecked may fail.
+const (
+	bootMkdir int32 = iota
+	bootOpenMeta
+	bootCloseMeta
+	bootList
+	bootReadMeta
+	bootOpenBootstrap
+	bootWriteBootstrap
+	bootSyncBootstrap
+	bootOpenTemp
+	bootWriteTemp
+	bootSyncTemp
+	bootClose
+	bootRename
+	bootSyncDir
+)
+
+// booting is what boot remembers.
+type booting struct {
+	key         [32]byte // of the store's generator
+	clusterID   string
+	directoryID core.TopicID
+	incarnation core.TopicID
+	file        core.FileID
+	mkdirs      int         // Mkdir steps under way
+	until       core.Offset // the end of the registration in the metadata log
+	since       core.Time
+}
+
+// metaBytesMax bounds a meta.properties that is believed.
+const metaBytesMax = 64 << 10
+
+// fatal stops the machine with a reason.
+func (b *Broker) fatal(why string, out *core.Out) {
+	if b.stage == stageStopped {
+		return
+	}
+	out.Note(core.Error, why)
+	out.Exit(1)
+	b.stage = stageStopped
+}
+
+// bootEvent reads the configuration and begins.
+func (b *Broker) bootEvent(now core.Now, ev *core.Event, out *core.Out) {
+	info, ok := core.ParseBootInfo(ev.Data)
+	if !ok || b.stage != stageNew {
+		b.fatal("the boot event cannot be read", out)
+		return
+	}
+	cfg, problems := ParseConfig(info.Config)
+	if len(problems) > 0 {
+		for _, p := range problems {
+			text := p.Text
+			if p.Line > 0 {
+				text = "line " + strconv.Itoa(p.Line) + ": " + text
+			}
+			out.Note(core.Error, "configuration: "+text)
+		}
+		b.fatal("the configuration has "+strconv.Itoa(len(problems))+" problems", out)
+		return
+	}
+	b.cfg, b.rand = cfg, core.NewRand(info.Key)
+	b.sessions.Init(cfg.FetchSessions)
+	b.boot = booting{since: now.Mono, incarnation: b.rand.ID(), key: b.newKey()}
+	b.stage = stageDirectory
+	for i := 1; i <= len(cfg.LogDir); i++ {
+		if i == len(cfg.LogDir) || cfg.LogDir[i] == '/' {
+			b.boot.mkdirs++
+			out.Mkdir(b.step(bootMkdir), cfg.LogDir[:i])
+		}
+	}
+}
+
+func (b *Broker) step(s int32) core.Op { return b.ops.Start(op{kind: opBoot, step: s}) }
+
+func (b *Broker) path(name string) string { return b.cfg.LogDir + "/" + name }
+
+func (b *Broker) nextBootFile() core.FileID {
+	b.boot.file = max(b.boot.file+1, bootFiles)
+	return b.boot.file
+}
+
+// bootDone takes what a step of boot came to.
+func (b *Broker) bootDone(now core.Now, step int32, ev *core.Event, out *core.Out) {
+	if b.stage == stageStopped {
+		return
+	}
+	switch step {
+	case bootMkdir:
+		b.madeDir(ev, out)
+	case bootOpenMeta:
+		b.openedMeta(now, ev, out)
+	case bootReadMeta:
+		b.readMeta(now, ev, out)
+	case bootList:
+		b.listed(now, ev, out)
+	case bootCloseMeta, bootClose:
+	default:
+		if ev.Err != core.OK {
+			b.fatal("cannot format "+b.cfg.LogDir+": "+ev.Err.String(), out)
+			return
+		}
+		b.formatStep(now, step, out)
+	}
+}
+
+// madeDir waits for the directory and its parents to be there. Those that are there already are refused; whether the
+// last one can be used shows when meta.properties is opened.
+func (b *Broker) madeDir(ev *core.Event, out *core.Out) {
+	if b.boot.mkdirs--; b.boot.mkdirs > 0 {
+		return
+	}
+	if ev.Err != core.OK && ev.Err != core.Exists {
+		b.fatal("cannot make the log directory "+b.cfg.LogDir+": "+ev.Err.String(), out)
+		return
+	}
+	out.Open(b.step(bootOpenMeta), b.nextBootFile(), b.path("meta.properties"), core.OpenExisting)
+}
+
+func (b *Broker) openedMeta(now core.Now, ev *core.Event, out *core.Out) {
+	switch {
+	case ev.Err == core.NotFound:
+		out.List(b.step(bootList), b.cfg.LogDir)
+	case ev.Err != core.OK:
+		b.fatal("cannot open "+b.path("meta.properties")+": "+ev.Err.String(), out)
+	case ev.N > metaBytesMax:
+		b.fatal(b.path("meta.properties")+" is too large to be one", out)
+	default:
+		out.Read(b.step(bootReadMeta), b.boot.file, 0, ev.N)
+		out.CloseFile(b.step(bootCloseMeta), b.boot.file)
+	}
+}
+
+// readMeta checks that the directory is this node's.
+func (b *Broker) readMeta(now core.Now, ev *core.Event, out *core.Out) {
+	if ev.Err != core.OK {
+		b.fatal("cannot read "+b.path("meta.properties")+": "+ev.Err.String(), out)
+		return
+	}
+	m, err := wire.ParseMetaProperties(ev.Data)
+	switch {
+	case err != nil:
+		b.fatal(b.path("meta.properties")+": "+err.Error(), out)
+	case m.NodeID != b.cfg.NodeID:
+		b.fatal(b.path("meta.properties")+" belongs to node "+strconv.Itoa(int(m.NodeID))+", and node.id is "+strconv.Itoa(int(b.cfg.NodeID))+
+			": set node.id="+strconv.Itoa(int(m.NodeID))+", or log.dirs to this node's own directory", out)
+	case b.cfg.ClusterID != "" && b.cfg.ClusterID != m.ClusterID:
+		b.fatal(b.path("meta.properties")+" belongs to cluster "+m.ClusterID+", and klamm.cluster.id is "+b.cfg.ClusterID, out)
+	default:
+		b.boot.clusterID, b.boot.directoryID = m.ClusterID, m.DirectoryID
+		b.loadLogs(now, out)
+	}
+}
+
+// listed decides whether a directory without meta.properties may be formatted: not if anybody's data are in it.
+func (b *Broker) listed(now core.Now, ev *core.Event, out *core.Out) {
+	if ev.Err != core.OK {
+		b.fatal("cannot list "+b.cfg.LogDir+": "+ev.Err.String(), out)
+		return
+	}
+	for _, e := range core.ParseList(ev.Data) {
+		if e.Size < 0 && strings.Contains(e.Name, "-") {
+			b.fatal(b.cfg.LogDir+" holds "+e.Name+" and no meta.properties: it is not formatted over data. Restore meta.properties, or set log.dirs to an empty directory", out)
+			return
+		}
+	}
+	if !b.cfg.AutoFormat {
+		b.fatal(b.cfg.LogDir+" is not formatted: run klamm storage format --config FILE, or set klamm.auto.format=true", out)
+		return
+	}
+	b.format(now, out)
+}
+
+// format writes bootstrap.checkpoint and then meta.properties, which says that all is there: a crash in
+// between begins anew.
+func (b *Broker) format(now core.Now, out *core.Out) {
+	b.stage = stageFormat
+	if b.boot.clusterID = b.cfg.ClusterID; b.boot.clusterID == "" {
+		b.boot.clusterID = b.rand.ID().String()
+	}
+	b.boot.directoryID = b.rand.ID()
+	f := b.nextBootFile()
+	out.Open(b.step(bootOpenBootstrap), f, b.path("bootstrap.checkpoint"), core.CreateEmpty)
+	out.Write(b.step(bootWriteBootstrap), f, 0, quorum.EncodeSnapshot(controller.Bootstrap(), controller.MetadataLevel, 0, now.Wall.Millis()))
+}
+
+func (b *Broker) formatStep(now core.Now, step int32, out *core.Out) {
+	f := b.boot.file
+	switch step {
+	case bootWriteBootstrap:
+		out.Sync(b.step(bootSyncBootstrap), f)
+	case bootSyncBootstrap:
+		out.CloseFile(b.step(bootClose), f)
+		f = b.nextBootFile()
+		m := wire.MetaProperties{ClusterID: b.boot.clusterID, NodeID: b.cfg.NodeID, DirectoryID: b.boot.directoryID}
+		out.Open(b.step(bootOpenTemp), f, b.path("meta.properties.tmp"), core.CreateEmpty)
+		out.Write(b.step(bootWriteTemp), f, 0, m.Text())
+	case bootWriteTemp:
+		out.Sync(b.step(bootSyncTemp), f)
+	case bootSyncTemp:
+		out.CloseFile(b.step(bootClose), f)
+		out.Rename(b.step(bootRename), b.path("meta.properties.tmp"), b.path("meta.properties"))
+	case bootRename:
+		out.SyncDir(b.step(bootSyncDir), b.cfg.LogDir)
+	case bootSyncDir:
+		b.note(now, core.Info, "formatted "+b.cfg.LogDir+" for node "+strconv.Itoa(int(b.cfg.NodeID))+" of cluster "+b.boot.clusterID, out)
+		b.loadLogs(now, out)
+	}
+}
+
+// loadLogs has the store load what is in the directory.
+func (b *Broker) loadLogs(now core.Now, out *core.Out) {
+	b.stage = stageLogs
+	cfg := log.DefaultStoreConfig(b.cfg.LogDir)
+	cfg.Table, cfg.FileBase, cfg.Generator = tableStore, storeFiles, b.boot.key
+	cfg.Durability, cfg.RetentionCheck = b.cfg.Durability, b.cfg.RetentionCheck
+	cfg.CheckpointTime = min(cfg.CheckpointTime, b.cfg.CheckpointTime)
+	b.store = log.NewStore(cfg)
+	b.store.Boot(now, out)
+}
+
+// bootQuorum has the node replay the metadata log, once the logs are there.
+func (b *Broker) bootQuorum(now core.Now, out *core.Out) {
+	b.stage = stageQuorum
+	b.node = quorum.New(quorum.Config{
+		Self: b.cfg.NodeID, Voters: []quorum.Voter{b.voter()}, Directory: b.boot.directoryID, LogDir: b.cfg.LogDir, Log: b.metadataConfig(),
+		SnapshotBytes: b.cfg.SnapshotBytes, SnapshotTime: b.cfg.SnapshotTime, RetentionBytes: b.cfg.MetadataRetentionBytes,
+	})
+	b.node.Boot(now, b.store, out)
+}
+
+// voter is this node as a member of the quorum.
+func (b *Broker) voter() quorum.Voter {
+	v := quorum.Voter{ID: b.cfg.NodeID, Host: "localhost"}
+	if len(b.cfg.Controllers) > 0 {
+		v.Host, v.Port = b.cfg.Controllers[0].Advertised.Host, b.cfg.Controllers[0].Advertised.Port
+	}
+	return v
+}
+
+// metadataConfig is the configuration of the metadata log. Its old part goes with snapshots, not by retention.
+func (b *Broker) metadataConfig() log.Config {
+	c := log.DefaultConfig()
+	c.SegmentBytes, c.SegmentTime = b.cfg.MetadataSegmentBytes, b.cfg.MetadataSegmentTime
+	c.MaxMessageBytes = 8 << 20
+	c.RetentionBytes, c.RetentionTime = -1, core.Never
+	c.Durability = log.Synced
+	return c
+}
+
+// bootStep goes on with boot when what it waits for has come.
+func (b *Broker) bootStep(now core.Now, out *core.Out) (went bool) {
+	switch b.stage {
+	case stageLogs:
+		if !b.store.Ready() {
+			return false
+		}
+		b.bootQuorum(now, out)
+	case stageQuorum:
+		if !b.node.Ready() {
+			return false
+		}
+		b.register(now, out)
+	case stageRegister:
+		if b.img.End() < b.boot.until {
+			return false
+		}
+		b.hostAll(now, out)
+	case stagePartitions:
+		if b.parts.opening > 0 {
+			return false
+		}
+		b.unfence(now, out)
+	case stageUnfence:
+		if b.img.End() < b.boot.until {
+			return false
+		}
+		b.ready(now, out)
+	default:
+		return false
+	}
+	return true
+}
+
+// hostAll takes every partition of the image into service, and sets aside directories that belong to none.
+func (b *Broker) hostAll(now core.Now, out *core.Out) {
+	b.stage = stagePartitions
+	if self := b.img.Broker(b.cfg.NodeID); self != nil {
+		b.store.SetBrokerEpoch(self.Epoch)
+	}
+	for _, id := range b.store.IDs() {
+		l := b.store.Log(id)
+		tp := l.Partition()
+		if tp == quorum.Partition || b.belongs(l) {
+			continue
+		}
+		out.Mark("broker.stray-directory")
+		b.note(now, core.Warn, "set aside "+tp.Topic+"-"+strconv.Itoa(int(tp.Partition))+": the metadata know no such partition", out)
+		b.store.Stray(now, id, out)
+	}
+	for t := range b.img.Topics() {
+		b.host(now, t, out)
+	}
+}
+
+// belongs reports whether a log is that of a partition of the image. A log without a topic id was made by a crash between the
+// making of its directory and the writing of its id; it is empty, and gets the id.
+func (b *Broker) belongs(l *log.Log) bool {
+	t := b.img.Topic(l.Partition().Topic)
+	if t == nil || t.Partition(l.Partition().Partition) == nil {
+		return false
+	}
+	return l.TopicID() == t.ID || l.TopicID().IsZero() && l.End() == 0
+}
+
+func (b *Broker) ready(now core.Now, out *core.Out) {
+	b.stage = stageReady
+	ms := strconv.FormatInt((now.Mono - b.boot.since).Millis(), 10)
+	b.note(now, core.Info, "ready: node "+strconv.Itoa(int(b.cfg.NodeID))+" of cluster "+b.boot.clusterID+", "+
+		strconv.Itoa(b.img.TopicCount())+" topics, "+strconv.Itoa(b.img.PartitionCount())+" partitions, after "+ms+" ms", out)
+	b.coordinatorsReady(now, out)
+	for i := range b.conns.slots {
+		if b.conns.slots[i].used {
+			b.conns.touch(int32(i))
+		}
+	}
+	if b.cfg.MetadataIdle > 0 {
+		b.timers.Set(now.Mono.After(b.cfg.MetadataIdle), timerNoOp, 0, 0)
+	}
+}

@@ -1,0 +1,407 @@
+package broker
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"klamm/core"
+	"klamm/core/image"
+	"klamm/core/log"
+)
+
+// Listener is one address at which the broker serves, and the address that it tells clients.
+type Listener struct {
+	Name       string // of listeners, such as PLAINTEXT
+	Host       string // to bind; empty is every address
+	Port       uint16
+	Advertised image.Endpoint
+}
+
+// Config is a broker's static configuration: what its file says. What is dynamic (KIP-226) is asked of the
+// image through Broker.view, with this as its ground.
+type Config struct {
+	Static      image.Properties // every setting that was given, for DescribeConfigs and image.View
+	NodeID      core.NodeID
+	Listeners   []Listener // of the broker role, in the order given
+	Controllers []Listener // of the controller role: no other node asks for it yet
+	LogDir      string
+	MetadataDir string
+	Rack        string
+	HasRack     bool
+	ClusterID   string         // klamm.cluster.id: of a directory that is formatted now; empty: drawn
+	Durability  log.Durability // klamm.durability
+	AutoFormat  bool           // klamm.auto.format
+
+	// Topics.
+	NumPartitions      int32
+	ReplicationFactor  int16
+	AutoCreate         bool
+	DeleteTopic        bool
+	OffsetsPartitions  int32
+	OffsetsReplication int16
+	OffsetsSegment     int64
+	TxnPartitions      int32
+	TxnReplication     int16
+
+	// Connections.
+	FrameBytesMax        int64
+	MaxIdle              core.Time
+	MaxConnections       int
+	MaxConnectionsPerIP  int
+	MaxConnectionsOfIP   []IPLimit // max.connections.per.ip.overrides, sorted by host
+	FetchBytesMax        int32
+	FetchSessions        int
+	RequestPartitionsMax int32 // max.request.partition.size.limit
+
+	// Groups.
+	GroupMinSession, GroupMaxSession, GroupInitialDelay core.Time
+	GroupMaxSize                                        int
+	OffsetsRetention, OffsetsRetentionCheck             core.Time
+	OffsetMetadataMax                                   int
+	OffsetsLoadBuffer                                   int64
+	OffsetsCommitTimeout                                core.Time
+
+	// Logs.
+	CheckpointTime core.Time // log.flush.offset.checkpoint.interval.ms
+	RetentionCheck core.Time
+	LoadsAtOnce    int
+	LagMax         core.Time // replica.lag.time.max.ms
+
+	// Metadata.
+	SnapshotBytes, MetadataRetentionBytes int64
+	SnapshotTime, MetadataIdle            core.Time
+	MetadataSegmentBytes                  int64
+	MetadataSegmentTime                   core.Time
+}
+
+// IPLimit is one override of max.connections.per.ip.
+type IPLimit struct {
+	Host string
+	Max  int
+}
+
+func (c *Config) maxConnectionsOf(host string) int {
+	if at, ok := slices.BinarySearchFunc(c.MaxConnectionsOfIP, host, func(l IPLimit, h string) int { return strings.Compare(l.Host, h) }); ok {
+		return c.MaxConnectionsOfIP[at].Max
+	}
+	return c.MaxConnectionsPerIP
+}
+
+// view finds effective configuration values at this broker.
+func (b *Broker) view() image.View {
+	return image.View{Image: b.img, Node: b.cfg.NodeID, Static: b.cfg.Static}
+}
+
+// reconfigureBroker reads anew what may have been changed while running. What only a restart changes is the same
+// as before: the controller refuses to set it.
+func (b *Broker) reconfigureBroker() {
+	p := parser{props: b.cfg.Static, view: b.view()}
+	c := b.cfg
+	p.numbers(&c)
+	if len(p.problems) == 0 {
+		b.cfg = c
+	}
+}
+
+// Klamm's own settings, beside Kafka's.
+var klammSettings = []string{"klamm.auto.format", "klamm.cluster.id", "klamm.durability"}
+
+// parser gathers what is wrong with a configuration while it reads it.
+type parser struct {
+	props    image.Properties
+	view     image.View
+	problems []image.Problem
+}
+
+// ParseConfig reads a server.properties text. With a problem the configuration is of no use.
+func ParseConfig(text string) (Config, []image.Problem) {
+	props, problems := image.ParseProperties(text)
+	p := parser{problems: problems}
+	for _, kv := range props {
+		if p.check(kv) {
+			p.props = append(p.props, kv) // the rest is read without it, so that all problems are told at once
+		}
+	}
+	p.view = image.View{Image: image.Empty(), Node: core.NoNode, Static: p.props}
+	c := Config{Static: p.props}
+	p.identity(&c)
+	p.listeners(&c)
+	p.numbers(&c)
+	if len(p.problems) > 0 {
+		return Config{}, p.problems
+	}
+	return c, nil
+}
+
+func (p *parser) bad(text string) { p.problems = append(p.problems, image.Problem{Text: text}) }
+
+// check looks at one setting by itself, and reports whether it can be read further.
+func (p *parser) check(kv image.Property) bool {
+	if slices.Contains(klammSettings, kv.Name) {
+		return true
+	}
+	if strings.HasPrefix(kv.Name, "listener.name.") {
+		p.bad(kv.Name + ": settings of one listener are not supported yet; remove it")
+		return false
+	}
+	def := image.BrokerDef(kv.Name)
+	if def == nil {
+		text := kv.Name + ": no such setting"
+		if near := image.NearestBroker(kv.Name); near != "" {
+			text += "; did you mean " + near + "?"
+		}
+		p.bad(text)
+		return false
+	}
+	if why := def.Validate(kv.Value); why != "" {
+		p.bad(kv.Name + "=" + kv.Value + ": " + why)
+		return false
+	}
+	if why := notYet(kv.Name); why != "" {
+		if bare := (image.View{Image: image.Empty(), Node: core.NoNode}).Broker(kv.Name); bare.Null || bare.Text != kv.Value {
+			p.bad(kv.Name + "=" + kv.Value + ": " + why + "; remove the line")
+			return false
+		}
+	}
+	return true
+}
+
+// refusals name settings that would promise what this broker does not do yet. A promise that is silently
+// not kept is worse than an error at the start. What only tunes Kafka's own threads, buffers and
+// later features is accepted.
+var refusals = []struct{ prefix, why string }{
+	{"alter.config.policy.class.name", "policies are Java classes of Apache Kafka, and Klamm has none yet"},
+	{"create.topic.policy.class.name", "policies are Java classes of Apache Kafka, and Klamm has none yet"},
+	{"authorizer.class.name", "authorization is not supported yet"},
+	{"client.quota.callback.class", "quotas are not supported yet"},
+	{"config.providers", "variables in configuration are not supported yet"},
+	{"controller.quorum.auto.join.enable", "quorums of more than one voter are not supported yet"},
+	{"cordoned.log.dirs", "several log directories are not supported yet"},
+	{"delegation.token.secret.key", "delegation tokens are not supported yet"},
+	{"early.start.listeners", "several kinds of listeners are not supported yet"},
+	{"kafka.metrics.reporters", "reporters are Java classes of Apache Kafka; metrics are on the admin port"},
+	{"max.connection.creation.rate", "limits on the rate of connections are not supported yet"},
+	{"metric.reporters", "reporters are Java classes of Apache Kafka; metrics are on the admin port"},
+	{"principal.builder.class", "authentication is not supported yet"},
+	{"remote.log.storage.system.enable", "tiered storage is not supported yet"},
+	{"replica.selector.class", "fetching from followers is not supported yet"},
+	{"sasl.", "SASL is not supported yet"},
+	{"security.inter.broker.protocol", "only PLAINTEXT is supported yet"},
+	{"ssl.", "TLS is not supported yet"},
+	{"unstable.api.versions.enable", "unstable versions of the protocol are not supported"},
+	{"unstable.feature.versions.enable", "unstable features are not supported"},
+}
+
+func notYet(name string) string {
+	for _, r := range refusals {
+		if name == r.prefix || strings.HasSuffix(r.prefix, ".") && strings.HasPrefix(name, r.prefix) {
+			return r.why
+		}
+	}
+	return ""
+}
+
+func (p *parser) int(name string) int64      { return p.view.Broker(name).Int() }
+func (p *parser) ms(name string) core.Time   { return core.Millis(p.int(name)) }
+func (p *parser) bool(name string) bool      { return p.view.Broker(name).Bool() }
+func (p *parser) text(name string) string    { return p.view.Broker(name).Text }
+func (p *parser) list(name string) []string  { return p.view.Broker(name).List() }
+func (p *parser) given(name string) bool     { _, ok := p.props.Get(name); return ok }
+func (p *parser) raw(name, or string) string { return valueOr(p.props, name, or) }
+
+func valueOr(props image.Properties, name, or string) string {
+	if v, ok := props.Get(name); ok {
+		return v
+	}
+	return or
+}
+
+// identity reads who this node is and where its data are.
+func (p *parser) identity(c *Config) {
+	if !p.given("node.id") {
+		p.bad("node.id is missing: give this node a number, such as node.id=1")
+	} else {
+		c.NodeID = core.NodeID(p.int("node.id"))
+	}
+	if p.given("broker.id") && p.int("broker.id") >= 0 && p.int("broker.id") != int64(c.NodeID) {
+		p.bad("broker.id=" + p.text("broker.id") + " differs from node.id=" + strconv.Itoa(int(c.NodeID)) + "; remove broker.id")
+	}
+	if p.given("process.roles") {
+		roles := p.list("process.roles")
+		if !slices.Contains(roles, "broker") || !slices.Contains(roles, "controller") {
+			p.bad("process.roles=" + p.text("process.roles") + ": clusters of several nodes are not supported yet; set process.roles=broker,controller")
+		}
+	}
+	p.voters(c)
+	dirs := p.list("log.dirs")
+	if len(dirs) == 0 {
+		dirs = p.list("log.dir")
+	}
+	switch len(dirs) {
+	case 0:
+		p.bad("log.dirs names no directory")
+	case 1:
+		c.LogDir = dirs[0]
+	default:
+		p.bad("log.dirs=" + strings.Join(dirs, ",") + ": several log directories are not supported yet; name one")
+	}
+	if d := p.text("metadata.log.dir"); p.given("metadata.log.dir") && d != c.LogDir {
+		p.bad("metadata.log.dir=" + d + ": a directory of its own for the metadata log is not supported yet; remove the line")
+	}
+	c.MetadataDir = c.LogDir
+	c.Rack, c.HasRack = p.props.Get("broker.rack")
+	switch v := p.raw("klamm.durability", "sync"); v {
+	case "sync":
+		c.Durability = log.Synced
+	case "replicate":
+		c.Durability = log.Replicated
+	default:
+		p.bad("klamm.durability=" + v + ": neither sync nor replicate")
+	}
+	switch v := p.raw("klamm.auto.format", "false"); v {
+	case "true", "false":
+		c.AutoFormat = v == "true"
+	default:
+		p.bad("klamm.auto.format=" + v + ": neither true nor false")
+	}
+	c.ClusterID = p.raw("klamm.cluster.id", "")
+}
+
+// voters makes sure that the quorum is this node alone.
+func (p *parser) voters(c *Config) {
+	voters := p.list("controller.quorum.voters")
+	for _, v := range voters {
+		id, _, _ := strings.Cut(v, "@")
+		if id != strconv.Itoa(int(c.NodeID)) {
+			p.bad("controller.quorum.voters=" + strings.Join(voters, ",") + ": quorums of more than one voter are not supported yet; name node " + strconv.Itoa(int(c.NodeID)) + " alone")
+			return
+		}
+	}
+}
+
+// listeners reads where the broker serves.
+func (p *parser) listeners(c *Config) {
+	controllers := p.list("controller.listener.names")
+	for _, text := range p.list("listeners") {
+		l, why := parseListener(text)
+		if why != "" {
+			p.bad("listeners: " + text + ": " + why)
+			continue
+		}
+		if proto := p.protocol(l.Name, slices.Contains(controllers, l.Name)); proto != "PLAINTEXT" {
+			p.bad("listeners: " + text + ": its security protocol is " + proto + ", and only PLAINTEXT is supported yet")
+			continue
+		}
+		if l.Advertised = (image.Endpoint{Name: l.Name, Host: l.Host, Port: l.Port}); l.Host == "" || l.Host == "0.0.0.0" || l.Host == "::" {
+			l.Advertised.Host = "localhost"
+		}
+		if slices.Contains(controllers, l.Name) {
+			c.Controllers = append(c.Controllers, l)
+		} else {
+			c.Listeners = append(c.Listeners, l)
+		}
+	}
+	for _, text := range p.list("advertised.listeners") {
+		a, why := parseListener(text)
+		at := slices.IndexFunc(c.Listeners, func(l Listener) bool { return l.Name == a.Name })
+		switch {
+		case why != "":
+			p.bad("advertised.listeners: " + text + ": " + why)
+		case a.Host == "0.0.0.0" || a.Host == "":
+			p.bad("advertised.listeners: " + text + ": clients cannot connect to no address; name the host")
+		case at < 0 && !slices.ContainsFunc(c.Controllers, func(l Listener) bool { return l.Name == a.Name }):
+			p.bad("advertised.listeners: " + text + ": there is no listener of that name in listeners")
+		case at >= 0:
+			c.Listeners[at].Advertised = image.Endpoint{Name: a.Name, Host: a.Host, Port: a.Port}
+		}
+	}
+	if len(c.Listeners) == 0 && len(p.problems) == 0 {
+		p.bad("listeners has none for clients; add one, such as listeners=PLAINTEXT://:9092")
+	}
+}
+
+// protocol is the security protocol of a listener by listener.security.protocol.map.
+func (p *parser) protocol(name string, controller bool) string {
+	for _, m := range p.list("listener.security.protocol.map") {
+		if k, v, ok := strings.Cut(m, ":"); ok && strings.EqualFold(k, name) {
+			return v
+		}
+	}
+	if controller && !p.given("listener.security.protocol.map") {
+		return "PLAINTEXT"
+	}
+	return "none (listener.security.protocol.map does not name it)"
+}
+
+// parseListener reads NAME://host:port.
+func parseListener(text string) (l Listener, why string) {
+	name, addr, ok := strings.Cut(strings.TrimSpace(text), "://")
+	at := strings.LastIndexByte(addr, ':')
+	if !ok || at < 0 || name == "" {
+		return l, "not of the form NAME://host:port"
+	}
+	port, err := strconv.ParseUint(addr[at+1:], 10, 16)
+	if err != nil {
+		return l, "its port is no number from 0 to 65535"
+	}
+	l.Name, l.Host, l.Port = strings.ToUpper(name), strings.Trim(addr[:at], "[]"), uint16(port)
+	return l, ""
+}
+
+// numbers reads what needs no thought.
+func (p *parser) numbers(c *Config) {
+	c.NumPartitions = int32(p.int("num.partitions"))
+	c.ReplicationFactor = int16(p.int("default.replication.factor"))
+	c.AutoCreate = p.bool("auto.create.topics.enable")
+	c.DeleteTopic = p.bool("delete.topic.enable")
+	c.OffsetsPartitions = int32(p.int("offsets.topic.num.partitions"))
+	c.OffsetsReplication = int16(p.int("offsets.topic.replication.factor"))
+	c.OffsetsSegment = p.int("offsets.topic.segment.bytes")
+	c.TxnPartitions = int32(p.int("transaction.state.log.num.partitions"))
+	c.TxnReplication = int16(p.int("transaction.state.log.replication.factor"))
+
+	c.FrameBytesMax = p.int("socket.request.max.bytes")
+	if c.MaxIdle = p.ms("connections.max.idle.ms"); c.MaxIdle < 0 {
+		c.MaxIdle = core.Never
+	}
+	c.MaxConnections = int(p.int("max.connections"))
+	c.MaxConnectionsPerIP = int(p.int("max.connections.per.ip"))
+	c.MaxConnectionsOfIP = nil
+	for _, o := range p.list("max.connections.per.ip.overrides") {
+		at := strings.LastIndexByte(o, ':')
+		n, err := strconv.Atoi(o[at+1:])
+		if at < 0 || err != nil || n < 0 {
+			p.bad("max.connections.per.ip.overrides: " + o + ": not of the form host:number")
+			continue
+		}
+		c.MaxConnectionsOfIP = append(c.MaxConnectionsOfIP, IPLimit{Host: o[:at], Max: n})
+	}
+	slices.SortStableFunc(c.MaxConnectionsOfIP, func(a, b IPLimit) int { return strings.Compare(a.Host, b.Host) })
+	c.FetchBytesMax = int32(p.int("fetch.max.bytes"))
+	c.FetchSessions = int(p.int("max.incremental.fetch.session.cache.slots"))
+	c.RequestPartitionsMax = int32(p.int("max.request.partition.size.limit"))
+
+	c.GroupMinSession, c.GroupMaxSession = p.ms("group.min.session.timeout.ms"), p.ms("group.max.session.timeout.ms")
+	c.GroupInitialDelay = p.ms("group.initial.rebalance.delay.ms")
+	c.GroupMaxSize = int(p.int("group.max.size"))
+	c.OffsetsRetention = core.Millis(p.int("offsets.retention.minutes") * 60000)
+	c.OffsetsRetentionCheck = p.ms("offsets.retention.check.interval.ms")
+	c.OffsetMetadataMax = int(p.int("offset.metadata.max.bytes"))
+	c.OffsetsLoadBuffer = p.int("offsets.load.buffer.size")
+	c.OffsetsCommitTimeout = p.ms("offsets.commit.timeout.ms")
+
+	c.CheckpointTime = p.ms("log.flush.offset.checkpoint.interval.ms")
+	c.RetentionCheck = p.ms("log.retention.check.interval.ms")
+	c.LoadsAtOnce = int(p.int("num.recovery.threads.per.data.dir"))
+	c.LagMax = p.ms("replica.lag.time.max.ms")
+
+	c.SnapshotBytes = p.int("metadata.log.max.record.bytes.between.snapshots")
+	c.MetadataRetentionBytes = p.int("metadata.max.retention.bytes")
+	c.SnapshotTime = p.ms("metadata.log.max.snapshot.interval.ms")
+	if p.given("metadata.max.idle.interval.ms") {
+		c.MetadataIdle = p.ms("metadata.max.idle.interval.ms")
+	}
+	c.MetadataSegmentBytes = p.int("metadata.log.segment.bytes")
+	c.MetadataSegmentTime = p.ms("metadata.log.segment.ms")
+}

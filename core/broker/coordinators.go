@@ -1,0 +1,385 @@
+package broker
+
+import (
+	"slices"
+
+	"klamm/core"
+	"klamm/core/batch"
+	"klamm/core/group"
+	"klamm/core/image"
+	"klamm/core/log"
+	"klamm/core/shard"
+	"klamm/core/wire"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// offsetsTopic is where groups are kept.
+const offsetsTopic = "__consumer_offsets"
+
+// coordinators is the state of the group coordinators of this broker: one for each partition of
+// __consumer_offsets that it leads.
+//
+// Invariants: list is sorted by partition; topic is the id of the topic that they all belong to; next is
+// no later than the earliest Next of the list, unless stale.
+type coordinators struct {
+	topic core.TopicID
+	list  []coordinator
+	next  core.Time
+	stale bool // next is to be computed anew
+}
+
+// coordinator is one partition's frame and what it frames.
+type coordinator struct {
+	partition int32
+	shard     shard.Shard
+	groups    group.State
+}
+
+// groupLog appends what a coordinator decided. It lives within one call.
+type groupLog struct {
+	b   *Broker
+	c   *coordinator
+	out *core.Out
+}
+
+// Append is group.Log's.
+func (l groupLog) Append(now core.Now, records []shard.Record) (core.Offset, wire.Code) {
+	s := &l.c.shard
+	h := l.b.parts.at(s.Log())
+	switch {
+	case h == nil || h.gone || h.offline() || h.leader == nil || h.leader.Epoch() != s.Epoch():
+		return 0, wire.NotCoordinator
+	case !h.leader.Enough():
+		return 0, wire.CoordinatorNotAvailable
+	}
+	v, code := s.Encode(now, batch.None, records, h.cfg.MaxMessageBytes)
+	if code != wire.None {
+		return 0, code
+	}
+	base, failed := l.b.store.Append(now, h.log, v, s.Epoch(), l.out)
+	if failed != log.AppendOK {
+		l.out.Mark("broker.group-append-failed")
+		return 0, wire.NotCoordinator
+	}
+	end := base + core.Offset(len(records))
+	h.leader.Appended(end)
+	return end, wire.None
+}
+
+func (b *Broker) groupEnv(now core.Now, c *coordinator, out *core.Out) group.Env {
+	b.coords.stale = true
+	return group.Env{Now: now, Log: groupLog{b, c, out}, Rand: &b.rand, Out: out}
+}
+
+func (b *Broker) groupConfig() group.Config {
+	return group.Config{
+		SessionMin: b.cfg.GroupMinSession, SessionMax: b.cfg.GroupMaxSession, InitialDelay: b.cfg.GroupInitialDelay,
+		MembersMax: b.cfg.GroupMaxSize, MetadataBytesMax: b.cfg.OffsetMetadataMax,
+		Retention: b.cfg.OffsetsRetention, RetentionCheck: b.cfg.OffsetsRetentionCheck,
+	}
+}
+
+func (k *coordinators) find(partition int32) *coordinator {
+	at, found := slices.BinarySearchFunc(k.list, partition, func(c coordinator, p int32) int { return int(c.partition) - int(p) })
+	if !found {
+		return nil
+	}
+	return &k.list[at]
+}
+
+// coordinator finds the coordinator of a group, or says why a request cannot be served here and now. While
+// a shard loads, nothing is answered: an offset that was not replayed yet would be told as none, and send
+// a consumer to the start or the end of its partition.
+func (b *Broker) coordinator(group string) (*coordinator, wire.Code) {
+	topic := b.img.Topic(offsetsTopic)
+	if topic == nil || len(topic.Partitions) == 0 {
+		return nil, wire.NotCoordinator
+	}
+	c := b.coords.find(groupPartition(group, int32(len(topic.Partitions))))
+	switch {
+	case c == nil:
+		return nil, wire.NotCoordinator
+	case c.shard.Phase() == shard.Loading:
+		return nil, wire.CoordinatorLoadInProgress
+	case c.shard.Phase() != shard.Active:
+		return nil, wire.NotCoordinator
+	}
+	return c, wire.None
+}
+
+// groupPartition is the partition of __consumer_offsets that a group belongs to: the hash of its id as
+// Java has it, over UTF-16 units.
+func groupPartition(group string, partitions int32) int32 {
+	var h int32
+	for _, r := range group {
+		if r >= 0x10000 {
+			r -= 0x10000
+			h = 31*h + 0xd800 + r>>10
+			r = 0xdc00 + r&0x3ff
+		}
+		h = 31*h + r
+	}
+	if h == -1<<31 {
+		return 0
+	}
+	return max(h, -h) % partitions
+}
+
+// coordinatorsReady is called once, when the broker has become ready; the image and the logs are there.
+func (b *Broker) coordinatorsReady(now core.Now, out *core.Out) { b.followOffsetsTopic(now, out) }
+
+// coordinatorsImage is called after a new image has come into force.
+func (b *Broker) coordinatorsImage(now core.Now, d *image.Delta, out *core.Out) {
+	b.followOffsetsTopic(now, out)
+	if len(d.Deleted) == 0 {
+		return
+	}
+	var names []string
+	for _, t := range d.Deleted {
+		names = append(names, t.Name)
+	}
+	for i := range b.coords.list {
+		if c := &b.coords.list[i]; c.shard.Phase() == shard.Active {
+			c.groups.TopicsDeleted(b.groupEnv(now, c, out), names)
+			b.wakeGroups(c)
+		}
+	}
+}
+
+// followOffsetsTopic loads the partitions of __consumer_offsets that this broker leads, and lets go of the others.
+func (b *Broker) followOffsetsTopic(now core.Now, out *core.Out) {
+	k := &b.coords
+	topic := b.img.Topic(offsetsTopic)
+	if topic == nil || topic.ID != k.topic {
+		for i := range k.list {
+			b.emptyCoordinator(&k.list[i])
+		}
+		*k = coordinators{stale: true}
+		if topic == nil {
+			return
+		}
+		k.topic = topic.ID
+	}
+	for _, p := range topic.Partitions {
+		c := k.find(p.ID)
+		if p.Leader != b.cfg.NodeID {
+			if c != nil && c.shard.Unload(p.LeaderEpoch, out) {
+				b.emptyCoordinator(c)
+			}
+			continue
+		}
+		id, found := b.store.Find(core.TopicPartition{Topic: offsetsTopic, Partition: p.ID})
+		if !found {
+			continue // its log is being opened: coordinatorsChange tells
+		}
+		if h := b.parts.at(id); h == nil || h.offline() || h.leader == nil || h.leader.Epoch() != p.LeaderEpoch {
+			continue
+		}
+		if c == nil {
+			at, _ := slices.BinarySearchFunc(k.list, p.ID, func(c coordinator, p int32) int { return int(c.partition) - int(p) })
+			k.list = slices.Insert(k.list, at, coordinator{
+				partition: p.ID, shard: shard.New(core.TopicPartition{Topic: offsetsTopic, Partition: p.ID}), groups: group.New(b.groupConfig()),
+			})
+			c = &k.list[at]
+		}
+		if c.shard.Epoch() < p.LeaderEpoch || c.shard.Phase() == shard.Unloaded {
+			if c.shard.Load(now, b.store, id, p.LeaderEpoch, out) {
+				b.emptyCoordinator(c)
+				b.replayGroups(now, c, out)
+			}
+		}
+	}
+}
+
+// emptyCoordinator forgets a partition's groups. Whoever waits for them is told that this is no coordinator.
+func (b *Broker) emptyCoordinator(c *coordinator) {
+	for _, name := range c.groups.Names() {
+		b.wake(waitKey{kind: waitGroup, name: name})
+	}
+	b.wake(waitKey{kind: waitShard, id: uint64(c.partition)})
+	c.groups.Reset()
+	b.coords.stale = true
+}
+
+// coordinatorsChange is called for every change of a log of an internal topic, after the hall has done
+// its part (high watermark raised, waiters woken): loaded, bytes read, high watermark risen, failed, gone.
+func (b *Broker) coordinatorsChange(now core.Now, ch log.Change, out *core.Out) {
+	if ch.What == log.Loaded {
+		b.followOffsetsTopic(now, out)
+		return
+	}
+	for i := range b.coords.list {
+		c := &b.coords.list[i]
+		if c.shard.Log() != ch.ID || c.shard.Phase() == shard.Unloaded {
+			continue
+		}
+		before := c.shard.Phase()
+		c.shard.Changed(&ch, out)
+		if c.shard.Phase() != before {
+			b.emptyCoordinator(c)
+		}
+		b.replayGroups(now, c, out)
+		b.wake(waitKey{kind: waitShard, id: uint64(c.partition)})
+		return
+	}
+}
+
+// replayGroups carries on with the replay of a partition, as far as its bytes are there.
+func (b *Broker) replayGroups(now core.Now, c *coordinator, out *core.Out) {
+	if c.shard.Phase() != shard.Loading {
+		return
+	}
+	var r batch.Record
+	for c.shard.Next(now, b.store, &r, out) {
+		c.groups.Apply(r.Key, r.Value, out)
+	}
+	if c.shard.Finish() {
+		c.groups.Loaded(b.groupEnv(now, c, out), c.shard.Replayed())
+		b.wakeGroups(c)
+	}
+}
+
+// wakeGroups wakes the requests that wait for a group of which there is news.
+func (b *Broker) wakeGroups(c *coordinator) {
+	for _, name := range c.groups.Woken() {
+		b.wake(waitKey{kind: waitGroup, name: name})
+	}
+}
+
+// coordinatorsTick is called at each Tick.
+func (b *Broker) coordinatorsTick(now core.Now, out *core.Out) {
+	if b.coordinatorsNext() > now.Mono {
+		return
+	}
+	for i := range b.coords.list {
+		c := &b.coords.list[i]
+		if c.shard.Phase() == shard.Active && c.groups.Next() <= now.Mono {
+			c.groups.Tick(b.groupEnv(now, c, out))
+			b.wakeGroups(c)
+		}
+	}
+}
+
+// coordinatorsNext is when coordinatorsTick has something to do.
+func (b *Broker) coordinatorsNext() core.Time {
+	k := &b.coords
+	if b.stage != stageReady { // and no Tick would do it
+		return core.Never
+	}
+	if k.stale || k.next == 0 {
+		k.stale, k.next = false, core.Never
+		for i := range k.list {
+			k.next = min(k.next, k.list[i].groups.Next())
+		}
+	}
+	return k.next
+}
+
+// groupWait is one thing that an answer waits for: that what it says of one group is durable.
+type groupWait struct {
+	row       int // of the answer
+	partition int32
+	epoch     core.Epoch
+	end       core.Offset
+}
+
+// groupReply is an answer that waits until all it says is durable.
+type groupReply struct {
+	r        request
+	resp     kmsg.Response
+	waits    []groupWait
+	deadline core.Time
+}
+
+// awaitEnd notes that row of the answer says what is durable at end.
+func (t *groupReply) awaitEnd(row int, c *coordinator, end core.Offset) {
+	t.waits = append(t.waits, groupWait{row, c.partition, c.shard.Epoch(), end})
+}
+
+// replyDurable sends an answer when all that it waits for has come, now or later.
+func (b *Broker) replyDurable(now core.Now, t *groupReply, out *core.Out) {
+	t.deadline = now.Mono.After(b.cfg.OffsetsCommitTimeout)
+	if t.Advance(b, now, out) {
+		return
+	}
+	var keys []waitKey
+	for _, w := range t.waits {
+		if k := (waitKey{kind: waitShard, id: uint64(w.partition)}); !slices.Contains(keys, k) {
+			keys = append(keys, k)
+		}
+	}
+	b.park(t.r, t, t.deadline, keys...)
+}
+
+// Advance replies once every end is durable. What may be lost is answered NOT_COORDINATOR: the client finds the
+// coordinator anew, and asks again. What takes too long is answered COORDINATOR_NOT_AVAILABLE, which promises
+// as little.
+func (t *groupReply) Advance(b *Broker, now core.Now, out *core.Out) bool {
+	if b.gone(t.r) {
+		b.noReply(now, t.r, out)
+		return true
+	}
+	kept := t.waits[:0]
+	for _, w := range t.waits {
+		switch is := b.outcome(w); {
+		case is == shard.Lost:
+			out.Mark("broker.group-answer-lost")
+			loseGroupAnswer(t.resp, w.row, t.r.header.Version, wire.NotCoordinator)
+		case is == shard.Pending && now.Mono >= t.deadline:
+			out.Mark("broker.group-answer-late")
+			loseGroupAnswer(t.resp, w.row, t.r.header.Version, wire.CoordinatorNotAvailable)
+		case is == shard.Pending:
+			kept = append(kept, w)
+		}
+	}
+	if t.waits = kept; len(kept) > 0 {
+		return false
+	}
+	if q, ok := t.resp.(*kmsg.OffsetFetchResponse); ok {
+		flattenOffsetFetch(q, t.r.header.Version)
+	}
+	b.reply(now, t.r, t.resp, out)
+	return true
+}
+
+func (b *Broker) outcome(w groupWait) shard.State {
+	c := b.coords.find(w.partition)
+	if c == nil {
+		return shard.Lost
+	}
+	return c.shard.Outcome(b.store, w.epoch, w.end)
+}
+
+// loseGroupAnswer puts an error in the place of what an answer said in a row.
+func loseGroupAnswer(resp kmsg.Response, row int, version int16, why wire.Code) {
+	code := int16(why)
+	switch q := resp.(type) {
+	case *kmsg.OffsetCommitResponse:
+		for i := range q.Topics {
+			for j := range q.Topics[i].Partitions {
+				if p := &q.Topics[i].Partitions[j]; p.ErrorCode == 0 {
+					p.ErrorCode = code
+				}
+			}
+		}
+	case *kmsg.OffsetFetchResponse:
+		loseOffsets(&q.Groups[row], version, why)
+	case *kmsg.JoinGroupResponse:
+		*q = *joinResponse(&group.JoinResult{Code: why, Generation: -1, MemberID: q.MemberID})
+	case *kmsg.SyncGroupResponse:
+		*q = *syncResponse(&group.SyncResult{Code: why})
+	case *kmsg.HeartbeatResponse:
+		q.ErrorCode = code
+	case *kmsg.LeaveGroupResponse:
+		q.ErrorCode, q.Members = code, nil
+	case *kmsg.DescribeGroupsResponse:
+		q.Groups[row] = describeError(q.Groups[row].Group, why)
+	case *kmsg.ListGroupsResponse:
+		q.ErrorCode, q.Groups = code, nil
+	case *kmsg.DeleteGroupsResponse:
+		q.Groups[row].ErrorCode = code
+	case *kmsg.OffsetDeleteResponse:
+		q.ErrorCode, q.Topics = code, nil
+	}
+}

@@ -1,0 +1,147 @@
+package broker
+
+import (
+	"testing"
+
+	"klamm/core"
+	"klamm/core/wire"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"pgregory.net/rapid"
+)
+
+// A request of every API in every version that is advertised, with nothing in it but defaults, is answered, or its
+// connection closed; and the broker serves the next client.
+func TestEveryVersionIsServed(t *testing.T) {
+	w := newWorld(t)
+	w.boot(baseConfig)
+	id := core.ConnID(1)
+	for _, key := range wire.Keys() {
+		served, _ := wire.Served(key)
+		for v := served.Min; v <= served.Max; v++ {
+			q := kmsg.RequestForKey(key)
+			if d, ok := q.(interface{ Default() }); ok {
+				d.Default()
+			}
+			if p, ok := q.(*kmsg.ProduceRequest); ok {
+				p.Acks = 1
+			}
+			id += 2
+			w.connect(id, "10.0.0.1:1")
+			w.send(id, v, "test", q)
+			w.advance(10 * core.Second)
+			require.False(t, w.conns[id].closed, "%s v%d", wire.Name(key), v)
+			require.NotNil(t, w.receive(id), "%s v%d", wire.Name(key), v)
+			w.hangUp(id, core.Reset)
+		}
+	}
+	require.Equal(t, stageReady, w.b.stage)
+}
+
+// Whatever a client sends, the broker goes on. Frames are requests with some of their bytes changed, cut short, or
+// lengthened; the world cuts them as Split does.
+func TestHostileFrames(t *testing.T) {
+	seeds := hostileSeeds()
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(nil)
+		w.t = quietTB{}
+		w.boot(baseConfig + groupsConfig)
+		require.Equal(t, stageReady, w.b.stage)
+		for i := range rapid.IntRange(1, 20).Draw(t, "frames") {
+			frame := append([]byte{}, rapid.SampledFrom(seeds).Draw(t, "seed")...)
+			for range rapid.IntRange(0, 6).Draw(t, "changes") {
+				at := rapid.IntRange(4, len(frame)-1).Draw(t, "at")
+				frame[at] = rapid.Byte().Draw(t, "to")
+			}
+			switch rapid.IntRange(0, 5).Draw(t, "shape") {
+			case 0:
+				frame = frame[:rapid.IntRange(12, len(frame)).Draw(t, "len")]
+			case 1:
+				frame = append(frame, rapid.SliceOfN(rapid.Byte(), 1, 40).Draw(t, "tail")...)
+			}
+			n := len(frame) - 4
+			frame[0], frame[1], frame[2], frame[3] = byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
+			id := core.ConnID(2*i + 1)
+			w.connect(id, "10.0.0.1:1")
+			w.raw(id, frame)
+			if rapid.Bool().Draw(t, "time") {
+				w.advance(7 * core.Second)
+			}
+		}
+		require.Equal(t, stageReady, w.b.stage)
+		id := core.ConnID(1001)
+		w.connect(id, "10.0.0.2:1")
+		w.send(id, 0, "test", kmsg.NewPtrApiVersionsRequest())
+		require.NotNil(t, w.receive(id))
+	})
+}
+
+// quietTB takes the place of a test where failures are told otherwise.
+type quietTB struct{ testing.TB }
+
+func (quietTB) Helper()                        {}
+func (quietTB) Errorf(string, ...any)          { panic("the world is at odds with itself") }
+func (quietTB) FailNow()                       { panic("the world is at odds with itself") }
+func (quietTB) Fatalf(format string, a ...any) { panic(format) }
+
+// hostileSeeds are requests with something in them, for each API and version.
+func hostileSeeds() (frames [][]byte) {
+	name, text := "a", "x"
+	for _, key := range wire.Keys() {
+		served, _ := wire.Served(key)
+		for v := served.Min; v <= served.Max; v++ {
+			q := kmsg.RequestForKey(key)
+			if d, ok := q.(interface{ Default() }); ok {
+				d.Default()
+			}
+			switch q := q.(type) {
+			case *kmsg.ProduceRequest:
+				frames = append(frames, produceFrame(20))
+			case *kmsg.FetchRequest:
+				frames = append(frames, fetchFrame(10, 0))
+			case *kmsg.MetadataRequest:
+				topic := kmsg.NewMetadataRequestTopic()
+				topic.Topic = &name
+				q.Topics, q.AllowAutoTopicCreation = append(q.Topics, topic), true
+			case *kmsg.ListOffsetsRequest:
+				p := kmsg.NewListOffsetsRequestTopicPartition()
+				p.Timestamp = 5
+				q.Topics = append(q.Topics, kmsg.ListOffsetsRequestTopic{Topic: name, Partitions: []kmsg.ListOffsetsRequestTopicPartition{p}})
+			case *kmsg.DeleteRecordsRequest:
+				q.Topics = append(q.Topics, kmsg.DeleteRecordsRequestTopic{Topic: name, Partitions: []kmsg.DeleteRecordsRequestTopicPartition{{}}})
+			case *kmsg.CreateTopicsRequest:
+				q.Topics = append(q.Topics, kmsg.CreateTopicsRequestTopic{Topic: name, NumPartitions: 2, ReplicationFactor: 1,
+					Configs: []kmsg.CreateTopicsRequestTopicConfig{{Name: "retention.ms", Value: &text}}})
+			case *kmsg.DeleteTopicsRequest:
+				q.TopicNames = []string{name}
+				q.Topics = append(q.Topics, kmsg.DeleteTopicsRequestTopic{Topic: &name})
+			case *kmsg.CreatePartitionsRequest:
+				q.Topics = append(q.Topics, kmsg.CreatePartitionsRequestTopic{Topic: name, Count: 3})
+			case *kmsg.JoinGroupRequest:
+				q.Group, q.ProtocolType, q.SessionTimeoutMillis, q.RebalanceTimeoutMillis = "g", "consumer", 10000, 10000
+				q.Protocols = append(q.Protocols, kmsg.JoinGroupRequestProtocol{Name: "range", Metadata: []byte("m")})
+			case *kmsg.SyncGroupRequest:
+				q.Group, q.MemberID = "g", "m"
+				q.GroupAssignment = append(q.GroupAssignment, kmsg.SyncGroupRequestGroupAssignment{MemberID: "m", MemberAssignment: []byte("a")})
+			case *kmsg.OffsetCommitRequest:
+				q.Group, q.Generation = "g", -1
+				q.Topics = append(q.Topics, kmsg.OffsetCommitRequestTopic{Topic: name, Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Metadata: &text}}})
+			case *kmsg.OffsetFetchRequest:
+				q.Group = "g"
+				q.Topics = append(q.Topics, kmsg.OffsetFetchRequestTopic{Topic: name, Partitions: []int32{0}})
+				q.Groups = append(q.Groups, kmsg.OffsetFetchRequestGroup{Group: "g"})
+			case *kmsg.FindCoordinatorRequest:
+				q.CoordinatorKey, q.CoordinatorKeys = "g", []string{"g"}
+			case *kmsg.IncrementalAlterConfigsRequest:
+				q.Resources = append(q.Resources, kmsg.IncrementalAlterConfigsRequestResource{ResourceType: 2, ResourceName: name,
+					Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: "retention.ms", Value: &text}}})
+			case *kmsg.DescribeConfigsRequest:
+				q.Resources = append(q.Resources, kmsg.DescribeConfigsRequestResource{ResourceType: 2, ResourceName: name})
+			}
+			q.SetVersion(v)
+			frames = append(frames, wire.AppendRequest(nil, wire.Header{Key: key, Version: v, Correlation: 1, ClientID: "c", HasClientID: true}, q))
+		}
+	}
+	return frames
+}

@@ -1,0 +1,139 @@
+package broker
+
+import (
+	"strconv"
+
+	"klamm/core"
+	"klamm/core/controller"
+	"klamm/core/wire"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// findCoordinator serves FindCoordinator v0-v6: one key below v4, several from there on. Left out: transactional ids
+// and share groups, whose coordinators this broker does not have yet; they are refused with INVALID_REQUEST.
+//
+// The first request for a group makes __consumer_offsets, and waits until it can be used, where Apache Kafka
+// answers COORDINATOR_NOT_AVAILABLE and lets the client ask again.
+func (b *Broker) findCoordinator(now core.Now, r request, q *kmsg.FindCoordinatorRequest, out *core.Out) {
+	t := &findTask{r: r, listener: b.listener(r), kind: q.CoordinatorType, keys: q.CoordinatorKeys}
+	if r.header.Version < 4 {
+		t.keys = []string{q.CoordinatorKey}
+	}
+	if t.kind == keyGroup && len(t.keys) > 0 && b.img.Topic(offsetsTopic) == nil {
+		t.until = b.makeOffsetsTopic(now, out)
+	}
+	if t.until > 0 {
+		b.park(r, t, now.Mono.After(autoCreateWait), waitKey{kind: waitImage})
+		return
+	}
+	t.answer(b, now, out)
+}
+
+// The key types of FindCoordinator.
+const (
+	keyGroup       int8 = 0
+	keyTransaction int8 = 1
+	keyShare       int8 = 2
+)
+
+// findTask is a FindCoordinator request; it waits only for the topic that it has made.
+type findTask struct {
+	r        request
+	listener string
+	kind     int8
+	keys     []string
+	until    core.Offset // the image's end that holds the topic
+}
+
+// Advance waits until the topic is there and its logs can be written.
+func (t *findTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
+	if b.gone(t.r) {
+		b.noReply(now, t.r, out)
+		return true
+	}
+	if (b.img.End() < t.until || b.parts.opening > 0) && now.Mono < b.deadline() {
+		return false
+	}
+	t.answer(b, now, out)
+	return true
+}
+
+func (t *findTask) answer(b *Broker, now core.Now, out *core.Out) {
+	resp := kmsg.NewPtrFindCoordinatorResponse()
+	for _, key := range t.keys {
+		resp.Coordinators = append(resp.Coordinators, t.find(b, key))
+	}
+	if version := t.r.header.Version; version < 4 {
+		c := &resp.Coordinators[0]
+		resp.ErrorCode, resp.ErrorMessage, resp.NodeID, resp.Host, resp.Port = c.ErrorCode, c.ErrorMessage, c.NodeID, c.Host, c.Port
+		if c.ErrorCode == 0 {
+			none := wire.None.String()
+			resp.ErrorMessage = &none
+		}
+		resp.Coordinators = nil
+	}
+	b.reply(now, t.r, resp, out)
+}
+
+// find tells who coordinates one group: the leader of its partition.
+func (t *findTask) find(b *Broker, key string) kmsg.FindCoordinatorResponseCoordinator {
+	c := kmsg.NewFindCoordinatorResponseCoordinator()
+	c.Key, c.NodeID, c.Port = key, -1, -1
+	text := ""
+	c.ErrorMessage = &text
+	switch {
+	case t.kind == keyTransaction:
+		text = "this broker does not serve transactions yet"
+		c.ErrorCode = int16(wire.InvalidRequest)
+		return c
+	case t.kind == keyShare:
+		text = "this broker does not serve share groups yet"
+		c.ErrorCode = int16(wire.InvalidRequest)
+		return c
+	case t.kind != keyGroup:
+		text = "no such type of coordinator: " + strconv.Itoa(int(t.kind))
+		c.ErrorCode = int16(wire.InvalidRequest)
+		return c
+	}
+	c.ErrorCode = int16(wire.CoordinatorNotAvailable)
+	topic := b.img.Topic(offsetsTopic)
+	if topic == nil || len(topic.Partitions) == 0 {
+		return c
+	}
+	p := topic.Partition(groupPartition(key, int32(len(topic.Partitions))))
+	if node := b.img.Broker(p.Leader); node != nil && !node.Fenced {
+		if e, ok := node.Endpoint(t.listener); ok {
+			c.ErrorCode, c.NodeID, c.Host, c.Port = 0, int32(node.ID), e.Host, int32(e.Port)
+		}
+	}
+	return c
+}
+
+// makeOffsetsTopic has the controller make __consumer_offsets. It returns the end of the metadata log that holds it,
+// or 0 if it cannot be made now.
+func (b *Broker) makeOffsetsTopic(now core.Now, out *core.Out) core.Offset {
+	if b.ctl.Image().Topic(offsetsTopic) != nil { // on its way
+		return b.ctl.Image().End()
+	}
+	records, code, text := b.ctl.CreateInternal(controller.Offsets(b.cfg.OffsetsPartitions, b.offsetsReplication(), b.cfg.OffsetsSegment))
+	if code != wire.None {
+		b.note(now, core.Warn, offsetsTopic+" cannot be made, so groups cannot be served: "+code.String()+" "+text+
+			"; with fewer brokers than replicas, set offsets.topic.replication.factor", out)
+		return 0
+	}
+	end, ok := b.appendMetadata(now, records, out)
+	if !ok {
+		return 0
+	}
+	return end
+}
+
+// offsetsReplication is offsets.topic.replication.factor, if it was set. Its default of 3 is more than a small cluster
+// has: there as many as there are brokers have to do.
+func (b *Broker) offsetsReplication() int16 {
+	if _, set := b.cfg.Static.Get("offsets.topic.replication.factor"); set {
+		return b.cfg.OffsetsReplication
+	}
+	return int16(min(int(b.cfg.OffsetsReplication), max(1, len(b.img.Brokers()))))
+}

@@ -1,0 +1,39 @@
+package broker
+
+import (
+	"klamm/core"
+	"klamm/core/wire"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// describeGroups serves DescribeGroups v0-v6. A group that is not there is Dead, from v6 on with GROUP_ID_NOT_FOUND.
+func (b *Broker) describeGroups(now core.Now, r request, q *kmsg.DescribeGroupsRequest, out *core.Out) {
+	resp := kmsg.NewPtrDescribeGroupsResponse()
+	t := &groupReply{r: r, resp: resp}
+	for i, name := range q.Groups {
+		c, code := b.coordinator(name)
+		if code != wire.None {
+			resp.Groups = append(resp.Groups, describeError(name, code))
+			continue
+		}
+		d, found, end := c.groups.Describe(name)
+		if !found && r.header.Version >= 6 {
+			d.ErrorCode = int16(wire.GroupIDNotFound)
+			text := "Group " + name + " not found."
+			d.ErrorMessage = &text
+		}
+		if q.IncludeAuthorizedOperations && d.ErrorCode == 0 {
+			d.AuthorizedOperations = groupOperations
+		}
+		resp.Groups = append(resp.Groups, d)
+		t.awaitEnd(i, c, end)
+	}
+	b.replyDurable(now, t, out)
+}
+
+func describeError(name string, code wire.Code) kmsg.DescribeGroupsResponseGroup {
+	d := kmsg.NewDescribeGroupsResponseGroup()
+	d.Group, d.ErrorCode = name, int16(code)
+	return d
+}

@@ -1,0 +1,75 @@
+package broker
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
+)
+
+// notInScripts are marks that need more than a script can hold; the simulator's campaigns count them.
+var notInScripts = map[string]string{
+	"broker.requests-wait-for-room":  "a quarter of a million effects in flight",
+	"broker.no-room-for-work":        "a million effects in flight",
+	"broker.fetch-seeks-in-vain":     "a cache of positions that turns over within one request",
+	"broker.metadata-append-refused": "64 MiB of metadata in flight",
+}
+
+// Every rare path of the hall is taken by some script.
+func TestScriptsTakeEveryRarePath(t *testing.T) {
+	hit := map[string]bool{}
+	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
+		s := &script{t: t, w: newWorld(t)}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			s.d, s.w.t = d, t
+			return s.command()
+		})
+		for _, name := range s.w.marks.Names() {
+			hit[name] = true
+		}
+	})
+	names := regexp.MustCompile(`out\.Mark\("(broker\.[a-z-]+)"\)`)
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, m := range names.FindAllStringSubmatch(string(text), -1) {
+			if _, excused := notInScripts[m[1]]; !excused && !strings.Contains(m[1], "group") {
+				require.True(t, hit[m[1]], "no script takes %s (%s)", m[1], file)
+			}
+		}
+	}
+}
+
+// Metrics have Kafka's names, each with one set of labels once, and count what happened.
+func TestReport(t *testing.T) {
+	w := costWorld(t)
+	s := &script{t: t, w: w, d: &datadriven.TestData{CmdArgs: []datadriven.CmdArg{{Key: "records", Vals: []string{"a:1", "b:2"}}}}}
+	require.Contains(t, s.produce(), "LogStartOffset=0")
+	r := w.b.Report(w.now)
+	require.True(t, r.Ready)
+	seen := map[string]bool{}
+	values := map[string]int64{}
+	for _, m := range r.Metrics {
+		require.Regexp(t, `^(kafka|klamm)_[a-z_]+$`, m.Name)
+		require.NotEmpty(t, m.Help)
+		name := m.Name
+		for _, l := range m.Labels {
+			name += "," + l.Name + "=" + l.Value
+		}
+		require.False(t, seen[name], name)
+		seen[name], values[name] = true, m.Value
+	}
+	require.EqualValues(t, 2, values["kafka_server_brokertopicmetrics_messagesin_total"])
+	require.EqualValues(t, 2, values["kafka_server_brokertopicmetrics_messagesin_total,topic=a"])
+	require.EqualValues(t, 1, values["kafka_network_requestmetrics_requests_total,request=Produce"])
+	require.EqualValues(t, 1, values["kafka_server_replicamanager_leadercount"])
+	require.EqualValues(t, 1, values["kafka_controller_kafkacontroller_activecontrollercount"])
+	w.start()
+	require.Equal(t, []string{"not booted"}, w.b.Report(w.now).Reasons)
+}

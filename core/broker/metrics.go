@@ -1,0 +1,163 @@
+package broker
+
+import (
+	"strconv"
+
+	"klamm/core"
+	"klamm/core/wire"
+)
+
+// counters are plain numbers that handlers add to. Metrics are made of them on demand.
+type counters struct {
+	requests           [128]int64 // by API key
+	messagesIn         int64
+	produceBytes       int64
+	fetchBytes         int64
+	bytesOut           int64
+	produceFailed      int64
+	fetchFailed        int64
+	connectionsOpened  int64
+	connectionsClosed  int64
+	connectionsDropped int64
+	offlineLogs        int64
+
+	noteSecond   core.Time
+	notes        int64
+	notesLeftOut int64
+}
+
+func (c *counters) request(key int16) {
+	if key >= 0 && int(key) < len(c.requests) {
+		c.requests[key]++
+	}
+}
+
+// Report describes the broker to its operator.
+//
+// Names of metrics follow one rule: Kafka's domain, type and name in small letters, dots as underscores, joined by
+// underscores; what is a meter there ("…PerSec") is the counter behind it, "PerSec" replaced by _total; the other parts
+// of Kafka's name are labels. So kafka.server:type=BrokerTopicMetrics,name=MessagesInPerSec,topic=t is
+// kafka_server_brokertopicmetrics_messagesin_total{topic="t"}.
+func (b *Broker) Report(now core.Now) *core.Report {
+	r := &core.Report{Ready: b.stage == stageReady}
+	if !r.Ready {
+		r.Reasons = append(r.Reasons, stageTexts[b.stage])
+	}
+	if b.stage == stagePartitions {
+		r.Reasons = append(r.Reasons, strconv.Itoa(b.parts.opening)+" partitions are not open yet")
+	}
+	for i := range b.parts.byLog {
+		if h := &b.parts.byLog[i]; h.used && h.offline() {
+			r.Reasons = append(r.Reasons, "partition "+h.tp.Topic+"-"+strconv.Itoa(int(h.tp.Partition))+" is offline: "+h.why)
+		}
+	}
+	m := reporter{r: r}
+	b.reportBroker(&m)
+	b.reportTopics(&m)
+	b.reportCluster(&m)
+	return r
+}
+
+// reporter gathers metrics.
+type reporter struct{ r *core.Report }
+
+func (m *reporter) add(kind core.MetricKind, name, help string, v int64, labels ...core.Label) {
+	m.r.Metrics = append(m.r.Metrics, core.Metric{Name: name, Help: help, Kind: kind, Labels: labels, Value: v})
+}
+
+func (b *Broker) reportBroker(m *reporter) {
+	c := &b.counts
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_messagesin_total", "records produced by clients", c.messagesIn)
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_bytesin_total", "bytes produced by clients", c.produceBytes)
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_bytesout_total", "bytes fetched by clients", c.fetchBytes)
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_totalproducerequests_total", "Produce requests", c.requests[wire.KeyProduce])
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_totalfetchrequests_total", "Fetch requests", c.requests[wire.KeyFetch])
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_failedproducerequests_total", "Produce requests with an error", c.produceFailed)
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_failedfetchrequests_total", "partitions of Fetch requests with an error", c.fetchFailed)
+	for _, key := range wire.Keys() {
+		m.add(core.Counter, "kafka_network_requestmetrics_requests_total", "requests by API", c.requests[key], core.Label{Name: "request", Value: wire.Name(key)})
+	}
+	m.add(core.Gauge, "kafka_server_socketservermetrics_connection_count", "open connections", int64(b.conns.open))
+	m.add(core.Counter, "kafka_server_socketservermetrics_connection_creation_total", "connections accepted", c.connectionsOpened)
+	m.add(core.Counter, "kafka_server_socketservermetrics_connection_close_total", "connections closed", c.connectionsClosed)
+	m.add(core.Counter, "klamm_server_connections_dropped_total", "connections closed for what came on them", c.connectionsDropped)
+	m.add(core.Gauge, "kafka_server_fetchsessioncache_numincrementalfetchsessions", "incremental fetch sessions", int64(b.sessions.Len()))
+	m.add(core.Gauge, "kafka_server_fetchsessioncache_numincrementalfetchpartitionscached", "partitions in fetch sessions", int64(b.sessions.Partitions()))
+	m.add(core.Counter, "kafka_server_fetchsessioncache_incrementalfetchsessionevictions_total", "fetch sessions pushed out", b.sessions.Evicted())
+	m.add(core.Gauge, "klamm_server_tasks_waiting", "requests that wait for something", int64(b.tasks.live))
+	m.add(core.Gauge, "klamm_server_timers", "deadlines that are set", int64(b.timers.Len()))
+}
+
+// reportTopics sums up partitions by topic, in the order of the image.
+func (b *Broker) reportTopics(m *reporter) {
+	leaders, replicas, offline, under, belowMin := 0, 0, 0, 0, 0
+	for t := range b.img.Topics() {
+		topic := b.parts.topic(t.Name, t.ID, true)
+		if topic == nil {
+			continue
+		}
+		var messages, in, sent, size int64
+		for _, id := range topic.logs {
+			h := b.parts.at(id)
+			if h == nil {
+				continue
+			}
+			replicas++
+			if h.offline() {
+				offline++
+				continue
+			}
+			messages, in, sent = messages+h.messagesIn, in+h.bytesIn, sent+h.bytesOut
+			size += b.store.Log(id).Size()
+			if h.leader == nil {
+				continue
+			}
+			leaders++
+			if x := b.img.Partition(h.tp.Topic, h.tp.Partition); x != nil && len(x.ISR) < len(x.Replicas) {
+				under++
+			}
+			if !h.leader.Enough() {
+				belowMin++
+			}
+		}
+		label := core.Label{Name: "topic", Value: t.Name}
+		m.add(core.Counter, "kafka_server_brokertopicmetrics_messagesin_total", "records produced by clients", messages, label)
+		m.add(core.Counter, "kafka_server_brokertopicmetrics_bytesin_total", "bytes produced by clients", in, label)
+		m.add(core.Counter, "kafka_server_brokertopicmetrics_bytesout_total", "bytes fetched by clients", sent, label)
+		m.add(core.Gauge, "kafka_log_log_size", "bytes of a topic's logs", size, label)
+	}
+	m.add(core.Gauge, "kafka_server_replicamanager_leadercount", "partitions that this broker leads", int64(leaders))
+	m.add(core.Gauge, "kafka_server_replicamanager_partitioncount", "partitions of this broker", int64(replicas))
+	m.add(core.Gauge, "kafka_server_replicamanager_offlinereplicacount", "partitions whose logs are offline", int64(offline))
+	m.add(core.Gauge, "kafka_server_replicamanager_underreplicatedpartitions", "partitions whose in-sync set lacks a replica", int64(under))
+	m.add(core.Gauge, "kafka_server_replicamanager_underminisrpartitioncount", "partitions with too few replicas in sync for acks=all", int64(belowMin))
+}
+
+func (b *Broker) reportCluster(m *reporter) {
+	active, fenced, without := 0, 0, 0
+	for _, n := range b.img.Brokers() {
+		if n.Fenced {
+			fenced++
+		} else {
+			active++
+		}
+	}
+	for t := range b.img.Topics() {
+		for _, p := range t.Partitions {
+			if p.Leader == core.NoNode {
+				without++
+			}
+		}
+	}
+	m.add(core.Gauge, "kafka_controller_kafkacontroller_activebrokercount", "brokers in service", int64(active))
+	m.add(core.Gauge, "kafka_controller_kafkacontroller_fencedbrokercount", "brokers that are fenced", int64(fenced))
+	m.add(core.Gauge, "kafka_controller_kafkacontroller_globaltopiccount", "topics of the cluster", int64(b.img.TopicCount()))
+	m.add(core.Gauge, "kafka_controller_kafkacontroller_globalpartitioncount", "partitions of the cluster", int64(b.img.PartitionCount()))
+	m.add(core.Gauge, "kafka_controller_kafkacontroller_offlinepartitionscount", "partitions without a leader", int64(without))
+	m.add(core.Gauge, "kafka_controller_kafkacontroller_lastappliedrecordoffset", "the last metadata record in force", int64(b.img.End())-1)
+	leads := int64(0)
+	if b.node != nil && b.node.Leads() {
+		leads = 1
+	}
+	m.add(core.Gauge, "kafka_controller_kafkacontroller_activecontrollercount", "1 if this node leads the metadata quorum", leads)
+}
