@@ -1,0 +1,212 @@
+package sim
+
+import (
+	"math/bits"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Chooser is the one source of all nondeterminism of a world. Choose draws a number in [0, n); 0 is always the
+// benign choice: no fault, least delay, nothing odd.
+type Chooser interface {
+	Choose(site uint8, entity, n uint64) uint64
+}
+
+const (
+	mixA = 0x9e3779b97f4a7c15
+	mixB = 0xd1342543de82ef95
+	mixC = 0xa0761d6478bd642f
+)
+
+// mix folds two words into one by a wide multiplication.
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a^mixC, b^mixA)
+	return hi ^ lo
+}
+
+// Keyed draws by H(seed, site, entity, k), where k counts the draws of that site and entity. No draw depends on
+// another's having been made, so taking out one fault or one operation leaves all others as they were.
+type Keyed struct {
+	seed uint64
+	// An open-addressed table of counters; keys are never 0 because sites are not.
+	keys   []uint64
+	counts []uint32
+	used   int
+	Draws  uint64
+}
+
+// NewKeyed makes the choices of a seed.
+func NewKeyed(seed uint64) *Keyed {
+	return &Keyed{seed: mix(seed+mixC, mixB), keys: make([]uint64, 1024), counts: make([]uint32, 1024)}
+}
+
+// Choose draws.
+func (t *Keyed) Choose(site uint8, entity, n uint64) uint64 {
+	if n < 2 {
+		return 0
+	}
+	t.Draws++
+	key := uint64(site)<<56 | entity&(1<<56-1)
+	h := mix(t.seed^key, mixB)
+	v := mix(h+uint64(t.next(key, h))*mixA, t.seed)
+	hi, _ := bits.Mul64(v, n)
+	return hi
+}
+
+func (t *Keyed) next(key, h uint64) uint32 {
+	mask := uint64(len(t.keys) - 1)
+	i := h & mask
+	for t.keys[i] != key {
+		if t.keys[i] == 0 {
+			if t.used*2 >= len(t.keys) {
+				t.grow()
+				return t.next(key, h)
+			}
+			t.keys[i] = key
+			t.used++
+			break
+		}
+		i = (i + 1) & mask
+	}
+	k := t.counts[i]
+	t.counts[i]++
+	return k
+}
+
+func (t *Keyed) grow() {
+	keys, counts := t.keys, t.counts
+	t.keys, t.counts = make([]uint64, 2*len(keys)), make([]uint32, 2*len(keys))
+	mask := uint64(len(t.keys) - 1)
+	for j, key := range keys {
+		if key == 0 {
+			continue
+		}
+		i := mix(t.seed^key, mixB) & mask
+		for t.keys[i] != 0 {
+			i = (i + 1) & mask
+		}
+		t.keys[i], t.counts[i] = key, counts[j]
+	}
+}
+
+// BytesTape draws from the bytes of a fuzzer, in the order of the draws: as few bytes as n needs, and zeros when
+// they are used up, so that a short input is a calm run.
+type BytesTape struct{ Left []byte }
+
+// Choose draws.
+func (t *BytesTape) Choose(_ uint8, _, n uint64) uint64 {
+	if n < 2 {
+		return 0
+	}
+	var v uint64
+	for m := n - 1; m > 0 && len(t.Left) > 0; m >>= 8 {
+		v, t.Left = v<<8|uint64(t.Left[0]), t.Left[1:]
+	}
+	return v % n
+}
+
+// Choice is one recorded draw that was not benign.
+type Choice struct {
+	Site   uint8
+	Entity uint64
+	K      uint32
+	Value  uint64
+}
+
+// Recorder passes on another source's draws and keeps those that were not benign.
+type Recorder struct {
+	From    Chooser
+	Choices []Choice
+	counts  Keyed
+}
+
+// NewRecorder records the draws of from.
+func NewRecorder(from Chooser) *Recorder { return &Recorder{From: from, counts: *NewKeyed(0)} }
+
+// Choose draws.
+func (r *Recorder) Choose(site uint8, entity, n uint64) uint64 {
+	if n < 2 {
+		return 0
+	}
+	key := uint64(site)<<56 | entity&(1<<56-1)
+	k := r.counts.next(key, mix(r.counts.seed^key, mixB))
+	v := r.From.Choose(site, entity, n)
+	if v != 0 {
+		r.Choices = append(r.Choices, Choice{site, entity, k, v})
+	}
+	return v
+}
+
+// Recorded replays a list of choices; what is not in it is benign. Entries may be removed or lowered at will.
+type Recorded struct {
+	values map[Choice]uint64 // keyed with Value 0; look-up only
+	counts Keyed
+}
+
+// NewRecorded makes a source from a list.
+func NewRecorded(list []Choice) *Recorded {
+	r := &Recorded{values: make(map[Choice]uint64, len(list)), counts: *NewKeyed(0)}
+	for _, c := range list {
+		v := c.Value
+		c.Value = 0
+		r.values[c] = v
+	}
+	return r
+}
+
+// Choose draws.
+func (r *Recorded) Choose(site uint8, entity, n uint64) uint64 {
+	if n < 2 {
+		return 0
+	}
+	key := uint64(site)<<56 | entity&(1<<56-1)
+	k := r.counts.next(key, mix(r.counts.seed^key, mixB))
+	return min(r.values[Choice{Site: site, Entity: entity, K: k}], n-1)
+}
+
+// Hash is a running 128-bit hash of whatever a run did.
+type Hash struct{ A, B uint64 }
+
+// Add folds words in.
+func (h *Hash) Add(x, y uint64) {
+	hi, lo := bits.Mul64(h.A^x^mixA, h.B^y^mixC)
+	h.A, h.B = h.A+mixB^hi, h.B+hi^lo
+}
+
+// String is 32 hexadecimal digits.
+func (h Hash) String() string {
+	s := func(x uint64) string {
+		t := strconv.FormatUint(x, 16)
+		return strings.Repeat("0", 16-len(t)) + t
+	}
+	return s(h.A) + s(h.B)
+}
+
+// sum is a checksum of bytes, eight at a time.
+func sum(b []byte) uint64 {
+	h := uint64(len(b)) * mixB
+	for len(b) >= 16 {
+		x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 | uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		y := uint64(b[8]) | uint64(b[9])<<8 | uint64(b[10])<<16 | uint64(b[11])<<24 | uint64(b[12])<<32 | uint64(b[13])<<40 | uint64(b[14])<<48 | uint64(b[15])<<56
+		hi, lo := bits.Mul64(x^h^mixA, y^mixC)
+		h, b = hi^lo, b[16:]
+	}
+	var x, y uint64
+	for i, c := range b {
+		if i < 8 {
+			x |= uint64(c) << (8 * i)
+		} else {
+			y |= uint64(c) << (8 * (i - 8))
+		}
+	}
+	hi, lo := bits.Mul64(x^h^mixA, y^mixC)
+	return hi ^ lo
+}
+
+// sortedCopy returns names in order.
+func sortedCopy(names []string) []string {
+	s := slices.Clone(names)
+	slices.Sort(s)
+	return s
+}

@@ -1,0 +1,171 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+
+	"klamm/core"
+	"klamm/core/batch"
+	"klamm/core/client"
+)
+
+// Config is what a run is like: drawn from its seed, printed with it.
+type Config struct {
+	Set        FaultSet
+	Chaos      core.Time // how long faults come
+	Clients    int       // nodes that are clients
+	FullBytes  int64     // a full disk has at most this room
+	Topics     []topicConfig
+	Producers  []producerConfig
+	Readers    int
+	Groups     []int // members of each
+	Broker     string
+	Debug      bool
+	adminPause core.Time
+	latency    core.Time
+	syncTime   core.Time
+	assembly   int64
+}
+
+type topicConfig struct {
+	name       string
+	partitions int32
+	removable  bool // records may be removed from its front
+	configs    [][2]string
+}
+
+type producerConfig struct {
+	topics  []int
+	pause   core.Time
+	burst   int
+	size    int
+	options client.ProducerOptions
+}
+
+const brokerAddr = "broker:9092"
+
+// drawConfig draws the swarm's choice for one run.
+func drawConfig(c Chooser, profile string) (cfg Config) {
+	k := uint64(0)
+	draw := func(n uint64) int { k++; return int(c.Choose(siteConfig, k, n)) }
+	of := func(list ...string) string { return list[draw(uint64(len(list)))] }
+	cfg.Set = []FaultSet{SetSync, SetSync, SetSync, SetSync, SetErrors, SetErrors, SetErrors, SetCached, SetUnsynced, SetDamage, SetDamage, SetLying}[draw(12)]
+	for s := range SetCount {
+		if profile == s.String() {
+			cfg.Set = s
+		}
+	}
+	cfg.Chaos = core.Time(4000+draw(6000)) * core.Millisecond
+	cfg.FullBytes = 300_000
+	cfg.Debug = draw(8) == 7
+	if cfg.assembly = 64 << 20; draw(8) == 7 {
+		cfg.assembly = 6000
+	}
+	cfg.latency = core.Time(50+draw(1000)) * core.Microsecond
+	cfg.syncTime = core.Time(100+draw(4000)) * core.Microsecond
+	cfg.adminPause = core.Time(30+draw(200)) * core.Millisecond
+	compressed := draw(12) == 11 // rarely: encoders cost more than all the rest
+	for i := range 1 + draw(3) {
+		t := topicConfig{name: fmt.Sprintf("t%d", i), partitions: 1 + int32(draw(3))}
+		t.removable = draw(4) == 3
+		set := func(name, value string) { t.configs = append(t.configs, [2]string{name, value}) }
+		if draw(3) != 0 {
+			set("segment.index.bytes", of("32", "64", "256"))
+			set("index.interval.bytes", of("0", "100", "500"))
+		}
+		if draw(3) == 2 {
+			set("segment.ms", of("500", "2000", "5000"))
+		}
+		if draw(3) == 2 {
+			set("internal.segment.bytes", of("2000", "8000", "30000"))
+		}
+		if t.removable {
+			set("retention.bytes", of("3000", "20000", "-1"))
+			set("file.delete.delay.ms", of("100", "60000"))
+		}
+		if compressed && draw(3) == 2 {
+			set("compression.type", of("lz4", "snappy", "uncompressed", "producer", "gzip", "zstd"))
+		}
+		if draw(4) == 3 {
+			set("message.timestamp.type", "LogAppendTime")
+		}
+		if draw(6) == 5 {
+			set("flush.messages", "1")
+		}
+		cfg.Topics = append(cfg.Topics, t)
+	}
+	for i := range 2 + draw(2) {
+		cfg.Producers = append(cfg.Producers, drawProducer(draw, i, len(cfg.Topics), compressed))
+	}
+	cfg.Readers = 1 + draw(2)
+	for range 1 + draw(2) {
+		cfg.Groups = append(cfg.Groups, 1+draw(2))
+	}
+	var b strings.Builder
+	line := func(kv string) { b.WriteString(kv + "\n") }
+	line("node.id=1\nprocess.roles=broker,controller\nlisteners=PLAINTEXT://broker:9092,CONTROLLER://broker:9093")
+	line("controller.listener.names=CONTROLLER\nlog.dirs=/data\nklamm.auto.format=true")
+	line("offsets.topic.replication.factor=1\nauto.create.topics.enable=false")
+	line("offsets.topic.num.partitions=" + of("1", "3", "8"))
+	line("group.initial.rebalance.delay.ms=" + of("0", "300", "3000"))
+	line("log.retention.check.interval.ms=" + of("1000", "5000"))
+	line("log.flush.offset.checkpoint.interval.ms=" + of("500", "3000", "60000"))
+	line("num.recovery.threads.per.data.dir=" + of("1", "2"))
+	line("max.incremental.fetch.session.cache.slots=" + of("1000", "2", "0"))
+	line("connections.max.idle.ms=" + of("600000", "5000"))
+	line("metadata.log.max.record.bytes.between.snapshots=" + of("20971520", "3000"))
+	if cfg.Set.Replicate() {
+		line("klamm.durability=replicate")
+	} else {
+		line("klamm.durability=sync")
+	}
+	cfg.Broker = b.String()
+	cfg.Clients = len(cfg.Producers) + cfg.Readers + 1
+	for _, n := range cfg.Groups {
+		cfg.Clients += n
+	}
+	return cfg
+}
+
+func drawProducer(draw func(uint64) int, i, topics int, compressed bool) producerConfig {
+	p := producerConfig{pause: core.Time(20+draw(100)) * core.Millisecond, burst: 1 + draw(8), size: 40 << draw(6)}
+	for range 1 + draw(2) {
+		p.topics = append(p.topics, draw(uint64(topics)))
+	}
+	o := &p.options
+	o.Options = clientOptions(fmt.Sprintf("producer%d", i), draw)
+	o.NotIdempotent = i > 0 && draw(3) == 2
+	if o.NotIdempotent {
+		o.Acks = []client.Acks{client.AcksAll, client.AcksLeader, client.AcksNone}[draw(3)]
+	}
+	if compressed && draw(2) == 1 {
+		o.Codec = []batch.Codec{batch.Snappy, batch.Snappy, batch.Snappy, batch.LZ4, batch.LZ4, batch.LZ4, batch.Gzip, batch.Zstd}[draw(8)]
+	}
+	o.Linger = core.Time(draw(20)) * core.Millisecond
+	o.BatchBytes = 200 << draw(8)
+	o.DeliveryTime = core.Time(10+draw(30)) * core.Second
+	return p
+}
+
+func clientOptions(id string, draw func(uint64) int) client.Options {
+	return client.Options{
+		Bootstrap: []string{brokerAddr}, ClientID: id, Conns: 2,
+		RequestTime: core.Time(2+draw(8)) * core.Second, DialTime: 3 * core.Second,
+		RetryMin: core.Time(20+draw(80)) * core.Millisecond, InFlight: 1 + draw(5),
+	}
+}
+
+// String is the configuration for a reader.
+func (c *Config) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "faults %s for %d ms, %d clients, debug %v\n", c.Set, c.Chaos.Millis(), c.Clients, c.Debug)
+	for _, t := range c.Topics {
+		fmt.Fprintf(&b, "topic %s partitions=%d %v\n", t.name, t.partitions, t.configs)
+	}
+	for i, p := range c.Producers {
+		fmt.Fprintf(&b, "producer %d topics=%v idempotent=%v acks=%d codec=%d pause=%dms burst=%d size=%d batch=%d\n", i, p.topics, !p.options.NotIdempotent,
+			p.options.Acks, p.options.Codec, p.pause.Millis(), p.burst, p.size, p.options.BatchBytes)
+	}
+	fmt.Fprintf(&b, "readers %d, groups %v\n%s", c.Readers, c.Groups, c.Broker)
+	return b.String()
+}

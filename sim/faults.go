@@ -1,0 +1,252 @@
+package sim
+
+import (
+	"klamm/core"
+	"klamm/disksim"
+	"klamm/netsim"
+)
+
+// FaultKind is one kind of misfortune of the plan. The network's and the disks' own counters say what each led to.
+type FaultKind uint8
+
+// The kinds. The first group befalls processes, the second clocks, the third the network, the fourth disks.
+const (
+	Kill FaultKind = iota
+	PowerLoss
+	CrashAtEffect
+	CrashAfterSync
+	CrashInRecovery
+	CrashLoop
+	Restart
+	StopProcess
+	StoppedClean
+	GaveUp
+	PauseProcess
+	KillClient
+	ClockForward
+	ClockBackward
+	ClockDrift
+	CutBoth
+	CutIn
+	CutOut
+	NetResets
+	NetRefuse
+	NetBlackHole
+	NetSlow
+	NetSplit
+	NetSlowReaders
+	DiskSlow
+	DiskStuck
+	DiskReadErrors
+	DiskWriteErrors
+	DiskSyncErrors
+	DiskFull
+	DiskRot
+	DiskMisWrite
+	DiskMisRead
+	DiskLies
+	FaultCount
+)
+
+var faultNames = [FaultCount]string{
+	"process.kill", "process.power-loss", "process.crash-at-effect", "process.crash-after-sync", "process.crash-in-recovery",
+	"process.crash-loop", "process.restart", "process.stop", "process.stopped-clean", "process.gave-up", "process.pause",
+	"process.kill-client", "clock.forward", "clock.backward", "clock.drift", "net.cut-both-ways", "net.cut-in", "net.cut-out",
+	"net.resets", "net.refuses", "net.black-holes", "net.slow", "net.splits", "net.slow-readers", "disk.slow-spell",
+	"disk.stuck-spell", "disk.read-errors", "disk.write-errors", "disk.sync-errors", "disk.full-spell", "disk.rot",
+	"disk.misdirected-writes", "disk.misdirected-reads", "disk.lies",
+}
+
+func (k FaultKind) String() string { return faultNames[k] }
+
+// Fault is one entry of a plan, drawn before the run, so that it can be edited.
+type Fault struct {
+	At   core.Time
+	Kind FaultKind
+	Node int
+	For  core.Time // how long, where that makes sense
+	P    int64     // how strong, or the how-manieth
+	Q    int64
+}
+
+// SetPlan gives a world its plan.
+func (w *World) SetPlan(plan []Fault) {
+	w.plan = plan
+	for i := range plan {
+		w.push(plan[i].At, itemFault, plan[i].Node, uint64(i))
+	}
+}
+
+// begin is a fault's first instant.
+func (w *World) begin(i int) {
+	f := &w.plan[i]
+	if w.calm {
+		return
+	}
+	n := w.Nodes[f.Node]
+	w.tracef("fault %s node=%d for=%dms p=%d", f.Kind, f.Node, f.For.Millis(), f.P)
+	power := f.Q&1 == 1
+	switch f.Kind {
+	case Kill, PowerLoss:
+		w.Crash(f.Node, f.Kind == PowerLoss)
+		return
+	case KillClient:
+		w.Counts[KillClient]++
+		w.Crash(f.Node, power)
+		return
+	case CrashAtEffect:
+		n.crashIn, n.crashPower = int(f.P), power
+		return
+	case CrashAfterSync:
+		n.crashSyncs, n.crashPower = int(f.P), power
+		return
+	case CrashInRecovery, CrashLoop:
+		n.crashNext, n.crashPower, n.restartIn = int(f.P), power, core.Time(f.Q>>1)*core.Millisecond
+		w.Counts[CrashLoop]++
+		w.Crash(f.Node, power)
+		return
+	case StopProcess:
+		w.Counts[StopProcess]++
+		w.Stop(f.Node)
+		return
+	case PauseProcess:
+		w.pause(f.Node, f.For)
+		return
+	case ClockForward, ClockBackward, ClockDrift:
+		w.clockFault(n, f)
+		return
+	case DiskRot:
+		part := ".log"
+		if f.P%3 == 1 {
+			part = ".index"
+		} else if f.P%3 == 2 {
+			part = ".timeindex"
+		}
+		if n.Disk.Rot("/t", part) {
+			w.Counts[DiskRot]++
+		}
+		return
+	case CutBoth, CutIn, CutOut:
+		w.Counts[f.Kind]++
+		for other := range w.Nodes {
+			if other == f.Node || f.P > 0 && int64(other) != f.P {
+				continue
+			}
+			if f.Kind != CutOut {
+				w.Net.Cut(other, f.Node, w.now+f.For)
+			}
+			if f.Kind != CutIn {
+				w.Net.Cut(f.Node, other, w.now+f.For)
+			}
+		}
+		return
+	}
+	w.Counts[f.Kind]++
+	w.active = append(w.active, i)
+	w.weather()
+	w.push(w.now+f.For, itemEnd, f.Node, uint64(i))
+}
+
+// end is a fault's last instant.
+func (w *World) end(i int) {
+	for k, a := range w.active {
+		if a == i {
+			w.active = append(w.active[:k], w.active[k+1:]...)
+			w.weather()
+			return
+		}
+	}
+}
+
+func (w *World) clockFault(n *Node, f *Fault) {
+	w.Counts[f.Kind]++
+	switch f.Kind {
+	case ClockForward:
+		n.jumped += core.Time(f.P) * core.Millisecond
+		n.wall += core.Time(f.P) * core.Millisecond
+	case ClockBackward:
+		n.jumped -= core.Time(f.P) * core.Millisecond
+		n.wall -= core.Time(f.P) * core.Millisecond
+	case ClockDrift:
+		n.setDrift(w.now, f.P)
+		if n.State == Up {
+			n.wakeAt = core.Never
+			w.schedule(f.Node, n)
+		}
+	}
+}
+
+// weather makes the network's and the disks' weather from the base and the faults in force.
+func (w *World) weather() {
+	net := w.base.net
+	disks := make([]disksim.Weather, len(w.Nodes))
+	for i := range disks {
+		disks[i] = w.base.disk
+	}
+	for _, i := range w.active {
+		f := &w.plan[i]
+		applyFault(f, &net, &disks[f.Node])
+	}
+	w.Net.Weather = net
+	for i, n := range w.Nodes {
+		if n.Disk != nil {
+			n.Disk.Weather = disks[i]
+		}
+	}
+}
+
+func applyFault(f *Fault, net *netsim.Weather, disk *disksim.Weather) {
+	switch f.Kind {
+	case NetResets:
+		net.Reset += f.P
+		net.HalfOpen = f.Q
+	case NetRefuse:
+		net.Refuse += f.P
+	case NetBlackHole:
+		net.BlackHole += f.P
+	case NetSlow:
+		net.Latency += core.Time(f.P) * core.Microsecond
+		net.Jitter += core.Time(f.P) * core.Microsecond
+		net.Tail += f.Q
+		net.Stall += f.Q / 4
+		net.BytesPerSecond = 1 << 20
+	case NetSplit:
+		net.Split += f.P
+	case NetSlowReaders:
+		net.SlowReader += f.P
+	case DiskSlow:
+		disk.Slow += f.P
+	case DiskStuck:
+		disk.Stuck += f.P
+	case DiskReadErrors:
+		disk.ReadErr += f.P
+	case DiskWriteErrors:
+		disk.WriteErr += f.P
+	case DiskSyncErrors:
+		disk.SyncErr += f.P
+		disk.DirSyncErr += f.Q
+	case DiskFull:
+		disk.FullAt = f.P
+	case DiskMisWrite:
+		disk.MisWrite += f.P
+	case DiskMisRead:
+		disk.MisRead += f.P
+	case DiskLies:
+		disk.Lying = true
+	}
+}
+
+// Heal ends all faults; the plan's later ones do not come.
+func (w *World) Heal() {
+	w.calm = true
+	w.active = w.active[:0]
+	w.weather()
+	w.Net.Heal()
+	for i, n := range w.Nodes {
+		n.crashIn, n.crashSyncs, n.crashNext, n.crashDue = -1, -1, -1, false
+		n.wall, n.jumped = n.wall-n.jumped, 0 // clocks are put right: a broker may refuse records from its far future
+		if n.State == Paused {
+			w.resume(i)
+		}
+	}
+}

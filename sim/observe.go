@@ -1,0 +1,102 @@
+package sim
+
+import (
+	"strconv"
+	"strings"
+
+	"klamm/checker"
+	"klamm/core/log"
+)
+
+// This file copies what a broker holds, field by field, into the judge's own plain types, so that no helper is
+// shared between what is judged and who judges.
+
+// storeOwner is a broker that lets its logs be looked at between two Steps.
+type storeOwner interface{ Store() *log.Store }
+
+// waker is a broker that can look again at every request that waits, for nothing: that must change nothing.
+type waker interface{ WakeAll() }
+
+// watch keeps the last look at each of the logs of a broker.
+type watch struct {
+	last []checker.Replica // by log id
+	seen []bool
+	at   uint64
+}
+
+// look compares each log of the broker with what it was one look before. Costs are kept down by looking at the
+// logs in turn, one for each step, and at all of them every now and then.
+func (r *run) look(n *Node) {
+	if w, can := n.Machine.(waker); can && r.cfg.Debug {
+		w.WakeAll()
+	}
+	for ; r.damage < len(n.Disk.Damage); r.damage++ {
+		if parts := strings.Split(n.Disk.Damage[r.damage].Path, "/"); len(parts) > 2 {
+			r.oracle.Damaged(parts[2])
+		}
+	}
+	b, ok := n.Machine.(storeOwner)
+	if !ok {
+		return
+	}
+	s := b.Store()
+	if s == nil {
+		return
+	}
+	ids := s.IDs()
+	if len(ids) == 0 {
+		return
+	}
+	w := &r.watch
+	w.at++
+	r.lookAt(n, s.Log(ids[w.at%uint64(len(ids))]))
+}
+
+func (r *run) lookAt(n *Node, l *log.Log) {
+	if !l.Online() {
+		return
+	}
+	w := &r.watch
+	i := int(l.ID())
+	for len(w.last) <= i {
+		w.last, w.seen = append(w.last, checker.Replica{}), append(w.seen, false)
+	}
+	p := l.Partition()
+	cur := checker.Replica{
+		Partition: checker.Partition{TopicID: p.Topic, Number: p.Partition}, Node: 1, Life: int(n.Life),
+		Start: int64(l.Start()), High: int64(l.High()), Durable: int64(l.Durable()), Written: int64(l.Written()), End: int64(l.End()),
+		LeaderEpoch: int32(l.Epoch()), Safe: int64(l.Safe()),
+	}
+	var prev *checker.Replica
+	if w.seen[i] {
+		prev = &w.last[i]
+	}
+	for _, v := range checker.CheckReplica(prev, &cur) {
+		r.w.Fail(v.Invariant, v.Subject+": "+v.Detail)
+	}
+	w.last[i], w.seen[i] = cur, true
+}
+
+// files judges the segment files that a clean stop left.
+func (r *run) files(n *Node) {
+	for i := range r.oracle.logs {
+		l := &r.oracle.logs[i]
+		dir := "/data/" + l.at.Topic + "-" + strconv.Itoa(int(l.at.Partition))
+		var segments []checker.Segment
+		for _, path := range n.Disk.Paths(dir) {
+			base, is := strings.CutSuffix(path, ".log")
+			offset, err := strconv.ParseInt(strings.TrimPrefix(base, dir+"/"), 10, 64)
+			if !is || err != nil {
+				continue
+			}
+			s := checker.Segment{Base: offset}
+			s.Log, _ = n.Disk.File(path)
+			s.Index, _ = n.Disk.File(base + ".index")
+			s.TimeIndex, _ = n.Disk.File(base + ".timeindex")
+			segments = append(segments, s)
+		}
+		for _, v := range checker.CheckSegments(checker.Partition{TopicID: l.at.Topic, Number: l.at.Partition}, segments) {
+			r.w.Fail(v.Invariant, v.Subject+": "+v.Detail)
+		}
+	}
+}

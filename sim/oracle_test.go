@@ -1,0 +1,146 @@
+package sim
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"klamm/core"
+)
+
+var t0 = core.TopicPartition{Topic: "t0", Partition: 0}
+
+// story is an oracle with one partition, an idempotent producer with three records and an audit.
+type story struct {
+	o   *Oracle
+	p   int
+	ids []uint64
+	r   int
+	now core.Time
+}
+
+func tell(removable, idempotent bool) *story {
+	s := &story{o: NewOracle()}
+	s.o.Partition(t0, removable)
+	s.p = s.o.Sender(idempotent, -1)
+	for range 3 {
+		s.now++
+		s.ids = append(s.ids, s.o.Sent(s.p, "t0", s.now))
+	}
+	s.r = s.o.Reader(auditBit)
+	return s
+}
+
+func (s *story) ack(i int, offset int64) {
+	s.now++
+	s.o.Resolved(s.ids[i], t0, offset, did, s.now)
+}
+
+func (s *story) end(i int, f fate) {
+	s.now++
+	s.o.Resolved(s.ids[i], t0, -1, f, s.now)
+}
+
+func (s *story) read(offset int64, i int) {
+	s.now++
+	s.o.Got(s.r, t0, offset, s.ids[i], s.now)
+}
+
+func (s *story) verdict() string {
+	s.o.Final(0)
+	s.o.Judge()
+	return s.o.Rule
+}
+
+// Each rule rejects a history that breaks it.
+func TestOracleRejects(t *testing.T) {
+	for name, c := range map[string]struct {
+		rule  string
+		story func() *story
+	}{
+		"lost":                      {"I25", func() *story { s := tell(false, true); s.ack(0, 0); s.ack(1, 1); s.read(0, 0); return s }},
+		"two records at one offset": {"I76", func() *story { s := tell(false, true); s.ack(0, 0); s.read(0, 1); return s }},
+		"one record twice":          {"I77", func() *story { s := tell(false, true); s.read(0, 0); s.read(1, 0); return s }},
+		"out of order":              {"I79", func() *story { s := tell(false, true); s.read(0, 1); s.read(1, 0); return s }},
+		"refused and read":          {"I27", func() *story { s := tell(false, true); s.end(0, didNot); s.read(0, 0); return s }},
+		"never sent":                {"I06", func() *story { s := tell(false, true); s.o.Got(s.r, t0, 0, 99<<32, 9); return s }},
+		"skipped":                   {"I78", func() *story { s := tell(false, true); s.read(0, 0); s.read(2, 1); return s }},
+		"back":                      {"I78", func() *story { s := tell(false, false); s.read(0, 0); s.read(1, 1); s.read(0, 0); return s }},
+		"end fell": {"I17", func() *story {
+			s := tell(false, true)
+			s.o.Bounds(t0, -1, 5, 1, 2)
+			s.o.Bounds(t0, -1, 4, 3, 4)
+			return s
+		}},
+		"start rose":  {"I71", func() *story { s := tell(false, true); s.o.Bounds(t0, 1, -1, 1, 2); return s }},
+		"two results": {"I88", func() *story { s := tell(false, true); s.ack(0, 0); s.ack(0, 0); return s }},
+		"other topic": {"I91", func() *story {
+			s := tell(false, true)
+			s.ids[0] = s.o.Sent(s.p, "churn", 9)
+			s.read(0, 0)
+			return s
+		}},
+		"read and lost": {"I29", func() *story {
+			s := tell(false, true)
+			other := s.o.Reader(-1)
+			s.o.Got(other, t0, 0, s.ids[0], 5)
+			s.o.Got(other, t0, 1, s.ids[1], 6)
+			s.read(0, 0)
+			return s
+		}},
+	} {
+		require.Equal(t, c.rule, c.story().verdict(), name)
+	}
+}
+
+// Strange but legal histories pass.
+func TestOracleAccepts(t *testing.T) {
+	for name, c := range map[string]func() *story{
+		"all is well": func() *story {
+			s := tell(false, true)
+			for i := range 3 {
+				s.ack(i, int64(i))
+			}
+			for i := range 3 {
+				s.read(int64(i), i)
+			}
+			return s
+		},
+		"a doubtful one is there":   func() *story { s := tell(false, true); s.end(0, mayHave); s.read(0, 0); return s },
+		"a doubtful one is not":     func() *story { s := tell(false, true); s.end(0, mayHave); s.ack(1, 0); s.read(0, 1); return s },
+		"twice without idempotence": func() *story { s := tell(false, false); s.read(0, 0); s.read(1, 0); return s },
+		"read before the answer":    func() *story { s := tell(false, true); s.read(0, 0); s.ack(0, 0); return s },
+		"removed from the front": func() *story {
+			s := tell(true, true)
+			s.ack(0, 0)
+			s.ack(1, 1)
+			s.read(1, 1)
+			s.o.Bounds(t0, 1, -1, 1, 2)
+			return s
+		},
+		"lost, where that may be": func() *story {
+			s := tell(false, true)
+			s.o.Rewritable = true
+			s.ack(0, 0)
+			s.read(0, 1)
+			return s
+		},
+	} {
+		require.Equal(t, "", c().verdict(), name)
+	}
+}
+
+// A value says who it is, and any other bytes are seen.
+func TestValues(t *testing.T) {
+	for _, size := range []int{0, 1, 100, 1000} {
+		b := makeValue(7<<32|9, size)
+		id, ok := readValue(b)
+		require.True(t, ok)
+		require.EqualValues(t, 7<<32|9, id)
+		if size > 0 {
+			b[len(b)-1] ^= 4
+			_, ok = readValue(b)
+			require.False(t, ok)
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package sim
+
+import "klamm/core"
+
+// FaultSet is which kinds of faults a run may suffer: the sets of the promises that it can be judged by.
+type FaultSet uint8
+
+// The fault sets. What each promises about acknowledged records stands beside it.
+const (
+	SetSync     FaultSet = iota // any network, process, power and clock fault; syncs before answers: nothing lost
+	SetErrors                   // these and errors, full and slow disks: nothing lost, a failed write is never acknowledged
+	SetCached                   // answers from memory, but no power loss: nothing lost
+	SetUnsynced                 // answers from memory and power loss: unsynced ones may be lost
+	SetDamage                   // synced bytes are destroyed: never a wrong byte, what is lost is said
+	SetLying                    // the disk lies about syncs: no wrong byte, no crash of ours
+	SetCount
+	SetAll FaultSet = 100 // for toys: as SetErrors, with every kind on
+)
+
+var setNames = [SetCount]string{"sync", "errors", "cached", "unsynced", "damage", "lying"}
+
+func (s FaultSet) String() string {
+	if s < SetCount {
+		return setNames[s]
+	}
+	return "all"
+}
+
+// Lossy reports whether acknowledged records may be missing in the end.
+func (s FaultSet) Lossy() bool { return s == SetUnsynced || s == SetDamage || s == SetLying }
+
+// Replicate reports whether the broker answers from memory.
+func (s FaultSet) Replicate() bool { return s == SetCached || s == SetUnsynced }
+
+// mayHappen says which kinds a plan of a set may hold. Kinds that only follow from others are in none.
+func (s FaultSet) mayHappen(k FaultKind) bool {
+	switch k {
+	case CrashInRecovery, Restart, StoppedClean, GaveUp:
+		return false
+	case PowerLoss:
+		return s != SetCached
+	case DiskReadErrors, DiskWriteErrors, DiskSyncErrors, DiskFull, DiskStuck:
+		return s == SetErrors || s == SetAll
+	case DiskRot, DiskMisWrite, DiskMisRead:
+		return s == SetDamage
+	case DiskLies:
+		return s == SetLying
+	}
+	return true
+}
+
+// drawPlan draws the faults of a run: each kind is in it or not, then how many of it, when and how strong.
+func drawPlan(c Chooser, cfg *Config) (plan []Fault) {
+	for k := range FaultCount {
+		if !cfg.Set.mayHappen(k) {
+			continue
+		}
+		v := c.Choose(sitePlan, uint64(k)<<8, 8)
+		count := int(v) - 4 // half of the kinds are absent
+		switch k {
+		case Kill, PowerLoss, CrashAtEffect, CrashAfterSync:
+			count = max(0, int(v)-5)
+		case DiskRot, DiskMisRead, DiskMisWrite:
+			count = max(0, int(v)-5)
+		case DiskLies:
+			count = 1
+		case DiskFull, DiskStuck, DiskSyncErrors, DiskWriteErrors, DiskReadErrors:
+			count = min(count, 2)
+		}
+		for i := range max(count, 0) {
+			plan = append(plan, drawFault(c, cfg, k, uint64(k)<<8|uint64(i+1)))
+		}
+	}
+	if c.Choose(sitePlan, 0xfffe, 16) != 0 && !hasCrash(plan) { // nearly every run has a crash
+		kinds := []FaultKind{Kill, PowerLoss, CrashAtEffect, CrashAfterSync, CrashLoop}
+		k := kinds[c.Choose(sitePlan, 0xfffd, uint64(len(kinds)))]
+		if !cfg.Set.mayHappen(k) {
+			k = Kill
+		}
+		plan = append(plan, drawFault(c, cfg, k, uint64(k)<<8|100))
+	}
+	return plan
+}
+
+func hasCrash(plan []Fault) bool {
+	for _, f := range plan {
+		switch f.Kind {
+		case Kill, PowerLoss, CrashAtEffect, CrashAfterSync, CrashLoop:
+			return true
+		}
+	}
+	return false
+}
+
+// logUniform draws from 1 to about 2^top, each power of two as likely as any other.
+func logUniform(c Chooser, entity, top uint64) int64 {
+	k := c.Choose(sitePlan, entity, top)
+	return int64(1)<<k + int64(c.Choose(sitePlan, entity, 1<<k))
+}
+
+func drawFault(c Chooser, cfg *Config, k FaultKind, entity uint64) Fault {
+	draw := func(n uint64) int64 { return int64(c.Choose(sitePlan, entity, n)) }
+	ms := uint64(cfg.Chaos.Millis())
+	f := Fault{Kind: k, At: 200*core.Millisecond + core.Time(draw(max(ms, 300)-200))*core.Millisecond + core.Time(draw(1000))*core.Microsecond}
+	f.For = core.Time(50+logUniform(c, entity, 11)) * core.Millisecond
+	switch k {
+	case KillClient:
+		f.Node, f.Q = 1+int(draw(uint64(cfg.Clients))), draw(2)
+	case CrashAtEffect:
+		f.P, f.Q = draw(60), draw(2)
+	case CrashAfterSync:
+		f.P, f.Q = 1+draw(12), draw(2)
+	case CrashLoop:
+		f.P, f.Q = logUniform(c, entity, 10), draw(2)|draw(400)<<1
+	case PauseProcess:
+		if draw(4) == 3 {
+			f.Node = 1 + int(draw(uint64(cfg.Clients)))
+		}
+	case ClockForward, ClockBackward:
+		f.P = logUniform(c, entity, 22)
+	case ClockDrift:
+		f.P = draw(1000) - 500
+	case CutBoth, CutIn, CutOut:
+		f.P = draw(uint64(cfg.Clients) + 1)
+	case NetResets:
+		f.P, f.Q = logUniform(c, entity, 12), 65536*draw(4)/4
+	case NetRefuse, NetBlackHole:
+		f.P = 6000 * (1 + draw(8))
+	case NetSlow:
+		f.P, f.Q = logUniform(c, entity, 14), 50*draw(8)
+	case NetSplit, NetSlowReaders:
+		f.P = 4000 * (1 + draw(12))
+	case DiskSlow:
+		f.P = logUniform(c, entity, 12)
+	case DiskStuck:
+		f.P = logUniform(c, entity, 8)
+	case DiskReadErrors, DiskWriteErrors:
+		f.P = logUniform(c, entity, 10)
+	case DiskSyncErrors:
+		f.P, f.Q = logUniform(c, entity, 12), logUniform(c, entity, 12)
+	case DiskFull:
+		f.P = 1 + draw(uint64(cfg.FullBytes+1))
+	case DiskRot:
+		f.P = draw(6)
+	case DiskMisWrite, DiskMisRead:
+		f.P = 200 + logUniform(c, entity, 10)
+	case DiskLies:
+		f.At, f.For = 0, cfg.Chaos
+	}
+	if !cfg.Set.mayHappen(PowerLoss) {
+		switch k {
+		case CrashAtEffect, CrashAfterSync, CrashLoop:
+			f.Q &^= 1
+		}
+	}
+	return f
+}

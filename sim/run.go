@@ -1,0 +1,480 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+
+	"klamm/core"
+	"klamm/core/client"
+	"klamm/core/wire"
+	"klamm/disksim"
+	"klamm/netsim"
+)
+
+// Options say how to run a seed.
+type Options struct {
+	Profile string // the name of a fault set, or empty: drawn
+	Trace   *Trace
+	Choices Chooser // instead of the seed's own
+	Memory  *Memory // of runs before; not shared by runs at one time
+	Broker  func() core.Machine
+	Pure    core.Pure
+}
+
+// Profiles are the names of the sets of faults.
+func Profiles() (names []string) {
+	for s := range SetCount {
+		names = append(names, s.String())
+	}
+	return names
+}
+
+// Describe is what a seed's run will be like: its configuration and its plan.
+func Describe(seed uint64, opt Options) string {
+	choices := NewKeyed(seed)
+	cfg := drawConfig(choices, opt.Profile)
+	var b strings.Builder
+	b.WriteString(cfg.String())
+	for _, f := range drawPlan(choices, &cfg) {
+		fmt.Fprintf(&b, "%s %s node=%d for=%dms p=%d q=%d\n", instant(f.At), f.Kind, f.Node, f.For.Millis(), f.P, f.Q)
+	}
+	return b.String()
+}
+
+// Result is what came of one run.
+type Result struct {
+	Seed          uint64
+	Set           FaultSet
+	Failure       *Failure
+	Hash          Hash
+	Events, Steps uint64
+	Acked, Read   int
+	Faults        int // misfortunes of the plan that came
+	Crashes       int
+	Calm          bool // everything came alive after healing
+	Time          core.Time
+	Counts        [FaultCount]uint64
+	Net           [netsim.CounterCount]uint64
+	Disk          [disksim.CounterCount]uint64
+	Marks         *core.Marks
+}
+
+// stage is how far a run has come.
+type stage uint8
+
+const (
+	stageChaos stage = iota
+	stageCalm        // healed: producers go on
+	stageFlush       // producers finish
+	stageAudit       // everything is read once more
+	stageDone
+)
+
+// run is one run of the whole: a world, its clients, and the oracle.
+type run struct {
+	w         *World
+	cfg       Config
+	opt       *Options
+	oracle    *Oracle
+	stage     stage
+	calmFrom  core.Time
+	refused   string
+	producers []*producing // the current life of each
+	audit     *reading
+	members   []*reading // of groups, former lives too
+	auditNode int
+	admin     *asking
+	watch     watch
+	damage    int // entries of the disk's list that the oracle knows
+	exits     int // of the broker, of its own, since healing
+	stageAt   core.Time
+}
+
+const (
+	pollPause   = 100 * core.Millisecond
+	calmTime    = 90 * core.Second // how long healing may take: a few times the longest timeout
+	eventsMax   = 3_000_000
+	phasePoll   = 1
+	phaseHealed = 2
+)
+
+// Run runs one seed to its end.
+func Run(seed uint64, opt Options) Result {
+	choices := opt.Choices
+	if choices == nil {
+		choices = NewKeyed(seed)
+	}
+	r := &run{w: NewWorld(choices), opt: &opt, oracle: NewOracle()}
+	if opt.Memory != nil {
+		r.w.memory = opt.Memory
+	}
+	r.cfg = drawConfig(choices, opt.Profile)
+	r.w.Trace = opt.Trace
+	r.w.Debug = r.cfg.Debug
+	r.build()
+	r.w.OnPhase = r.phase
+	r.w.OnExit = r.exited
+	if r.cfg.Set != SetLying {
+		r.w.OnStep = r.look
+	}
+	r.w.PhaseAt(r.cfg.Chaos, phaseHealed)
+	r.w.Run(r.cfg.Chaos+2*calmTime, eventsMax)
+	return r.result(seed)
+}
+
+func (r *run) build() {
+	w, cfg := r.w, &r.cfg
+	w.base.net = netsim.Weather{Latency: cfg.latency, Jitter: cfg.latency / 2}
+	w.base.disk = disksim.Weather{Latency: cfg.latency / 8, Jitter: cfg.latency / 16, SyncLatency: cfg.syncTime}
+	w.Net.Assembly, w.Net.Check = cfg.assembly, cfg.Debug
+	r.oracle.Rewritable = cfg.Set == SetUnsynced || cfg.Set == SetLying
+	for _, t := range cfg.Topics {
+		for p := range t.partitions {
+			r.oracle.Partition(core.TopicPartition{Topic: t.name, Partition: p}, t.removable)
+		}
+	}
+	b := &Node{Name: "broker", Broker: true, Pure: r.opt.Pure, Make: func(uint32) core.Machine { return r.opt.Broker() }, Config: func(uint32) string { return cfg.Broker }}
+	w.Add(b, "broker", "9092", 1<<30)
+	b.Disk.Format("data")
+	b.Disk.Check = cfg.Debug
+	admin := w.client(r, "admin", func(entity uint64, life uint32) core.Machine {
+		r.admin = &asking{r: r, entity: entity, made: 0}
+		return r.admin
+	})
+	for i := range cfg.Producers {
+		r.producers = append(r.producers, nil)
+		w.client(r, fmt.Sprintf("producer%d", i), func(entity uint64, life uint32) core.Machine { return r.producer(i, entity) })
+	}
+	for i := range cfg.Readers {
+		w.client(r, fmt.Sprintf("reader%d", i), func(entity uint64, life uint32) core.Machine { return r.reader(entity, false) })
+	}
+	for g, members := range cfg.Groups {
+		for m := range members {
+			w.client(r, fmt.Sprintf("group%d.%d", g, m), func(entity uint64, life uint32) core.Machine { return r.member(g, m, entity) })
+		}
+	}
+	r.auditNode = w.client(r, "audit", func(entity uint64, life uint32) core.Machine {
+		r.audit = r.reader(entity, true)
+		return r.audit
+	})
+	w.weather()
+	for i := 0; i < r.auditNode; i++ {
+		w.StartAt(0, i)
+	}
+	_ = admin
+	w.SetPlan(drawPlan(w.Choices, cfg))
+}
+
+// client adds a node for a client.
+func (w *World) client(r *run, name string, born func(entity uint64, life uint32) core.Machine) int {
+	id := uint64(len(w.Nodes))
+	n := &Node{Name: name, Pure: clientPure(), Config: func(uint32) string { return "" }}
+	n.Make = func(life uint32) core.Machine { return born(id<<16|uint64(life), life) }
+	return w.Add(n, name, "0", 1<<20)
+}
+
+// clientPure is what a world computes for a client: it cuts frames, and clients decode for themselves.
+func clientPure() core.Pure {
+	return core.Pure{Split: wire.Split, Work: func(core.WorkKind, []byte, []byte) []byte { return nil }}
+}
+
+func (r *run) producer(i int, entity uint64) core.Machine {
+	conf := &r.cfg.Producers[i]
+	number := r.oracle.Sender(!conf.options.NotIdempotent, []int8{-1, 1, 0}[conf.options.Acks])
+	a := &producing{r: r, conf: conf, number: number, entity: entity, p: client.NewProducer(conf.options)}
+	r.producers[i] = a
+	return a
+}
+
+func (r *run) options(entity uint64) client.Options {
+	return clientOptions(fmt.Sprintf("client%d", entity>>16), func(n uint64) int { return int(r.w.draw(siteConfig, entity<<8|255, n)) })
+}
+
+func (r *run) reader(entity uint64, audit bool) *reading {
+	w := r.w
+	o := client.ConsumerOptions{Options: r.options(entity), Reset: client.ResetEarliest}
+	o.PartitionBytes = 200 << w.draw(siteConfig, entity, 12)
+	o.MaxWait = core.Time(10+w.draw(siteConfig, entity, 500)) * core.Millisecond
+	group := -1
+	a := &reading{r: r, entity: entity, pause: core.Time(10+w.draw(siteConfig, entity, 100)) * core.Millisecond, limit: 1 + int(w.draw(siteConfig, entity, 100))}
+	if audit {
+		group, a.audit, a.pause, a.limit = auditBit, true, 5*core.Millisecond, 10000
+		o.PartitionBytes = max(o.PartitionBytes, 20000)
+	}
+	a.number = r.oracle.Reader(group)
+	a.c = client.NewConsumer(o)
+	for i := range r.cfg.Topics {
+		a.topics = append(a.topics, i)
+	}
+	return a
+}
+
+func (r *run) member(g, m int, entity uint64) core.Machine {
+	w := r.w
+	o := client.ConsumerOptions{Options: r.options(entity), Reset: client.ResetEarliest}
+	o.Group = client.GroupOptions{ID: fmt.Sprintf("g%d", g), SessionTime: 6 * core.Second, HeartbeatTime: core.Second,
+		RebalanceTime: 6 * core.Second, AutoCommitTime: core.Time(200+w.draw(siteConfig, entity, 2000)) * core.Millisecond}
+	for i := range r.cfg.Topics {
+		o.Group.Topics = append(o.Group.Topics, r.cfg.Topics[i].name)
+	}
+	if w.draw(siteConfig, entity, 3) == 2 {
+		o.Group.Instance = fmt.Sprintf("instance%d", m)
+	}
+	a := &reading{r: r, number: r.oracle.Reader(g), entity: entity, c: client.NewConsumer(o),
+		pause: core.Time(10+w.draw(siteConfig, entity, 100)) * core.Millisecond, limit: 1 + int(w.draw(siteConfig, entity, 100))}
+	r.members = append(r.members, a)
+	return a
+}
+
+// resolved looks for signs of life.
+func (r *run) resolved(a *producing, i int, f fate, res client.Result) {
+	if f == did && r.stage >= stageCalm && a.asked[i] >= r.calmFrom {
+		a.calmed = true
+	}
+	if f == didNot {
+		r.refused = res.Failure.Error()
+	}
+}
+
+// truncated is a log that was cut below what a consumer had read.
+func (r *run) truncated(at core.TopicPartition, from, to int64) {
+	if !r.cfg.Set.Lossy() {
+		r.oracle.fail("I29", "%s-%d: a consumer at %d was told that the log ends at %d", at.Topic, at.Partition, from, to)
+	}
+}
+
+func (r *run) exited(node int, code int64) {
+	n := r.w.Nodes[node]
+	if !n.Broker {
+		return
+	}
+	if code == 0 && n.stopping && (r.cfg.Set == SetSync || r.cfg.Set == SetCached) {
+		r.files(n)
+	}
+	if n.stopping { // a stop that came in the midst of recovery may be called unclean
+		return
+	}
+	if r.stage == stageChaos {
+		if code != 0 && (r.cfg.Set == SetSync || r.cfg.Set == SetCached || r.cfg.Set == SetUnsynced) {
+			r.w.Fail("exit", fmt.Sprintf("the broker gave up (%d) although no disk failed: %s", code, n.lastNote))
+		}
+		return
+	}
+	if code != 0 {
+		if r.exits++; r.exits > 3 && !r.cfg.Set.Lossy() || r.exits > 200 {
+			r.w.Fail("exit", fmt.Sprintf("the broker gave up again and again after healing (%d): %s", code, n.lastNote))
+		}
+	}
+}
+
+// phase is called at the borders of the run and, after healing, every now and then.
+func (r *run) phase(p uint64) {
+	w := r.w
+	if r.oracle.Rule != "" {
+		w.Fail(r.oracle.Rule, r.oracle.Text)
+		return
+	}
+	if p == phaseHealed {
+		w.tracef("healed")
+		w.Heal()
+		r.stage, r.calmFrom, r.stageAt = stageCalm, w.now, w.now
+		r.mend()
+	}
+	if r.stage == stageDone {
+		return
+	}
+	w.PhaseAt(w.now+pollPause, phasePoll)
+	switch r.stage {
+	case stageCalm:
+		if w.now >= r.calmFrom+core.Second && r.alive() {
+			r.enter(stageFlush)
+		}
+	case stageFlush:
+		if r.flushed() {
+			r.enter(stageAudit)
+			r.shake()
+			w.StartAt(w.now+core.Millisecond, r.auditNode)
+		}
+	case stageAudit:
+		if r.audited() {
+			r.enter(stageDone)
+			r.judge()
+		}
+	}
+	if !r.over() {
+		return
+	}
+	if r.cfg.Set == SetDamage || r.cfg.Set == SetLying {
+		r.judge() // such disks need not come alive
+		r.enter(stageDone)
+		return
+	}
+	w.Fail("I87", "no progress after healing: "+r.stuck())
+}
+
+func (r *run) enter(s stage) {
+	r.w.tracef("stage %d", s)
+	r.stage, r.stageAt = s, r.w.now
+	if s == stageDone {
+		r.w.q.list = r.w.q.list[:0]
+		r.w.queue, r.w.head = r.w.queue[:0], 0
+	}
+}
+
+// over reports whether healing has taken too long.
+func (r *run) over() bool {
+	most := calmTime
+	if r.cfg.Set == SetDamage || r.cfg.Set == SetLying {
+		most = 8 * core.Second
+	}
+	return r.w.now > r.stageAt+most && r.stage != stageDone
+}
+
+// mend restarts the broker after faults that only a restart mends, as an operator would.
+func (r *run) mend() {
+	if r.cfg.Set == SetErrors || r.cfg.Set == SetDamage || r.cfg.Set == SetLying {
+		if r.w.draw(siteCrash, 0, 2) == 0 {
+			r.w.Crash(0, r.w.draw(siteCrash, 0, 2) == 1)
+		} else {
+			r.w.Stop(0)
+		}
+	}
+}
+
+// shake takes the broker down once more when nothing is under way: what was acknowledged is there afterwards.
+func (r *run) shake() {
+	switch v := r.w.draw(siteCrash, 1, 4); {
+	case v == 1:
+		r.w.Stop(0)
+	case v >= 2:
+		r.w.Crash(0, r.cfg.Set != SetCached && v == 3)
+	}
+}
+
+func (r *run) alive() bool {
+	for _, p := range r.producers {
+		if p == nil || !p.calmed && p.conf.options.Acks != client.AcksNone {
+			return false
+		}
+	}
+	return r.admin != nil && r.admin.calmed && r.admin.made == len(r.cfg.Topics)
+}
+
+func (r *run) flushed() bool {
+	for _, p := range r.producers {
+		if p == nil || p.p.Pending() > 0 || !p.ended {
+			return false
+		}
+	}
+	return true
+}
+
+// audited reports whether the audit and the groups have read all that there is.
+func (r *run) audited() bool {
+	if r.audit == nil || !r.audit.atEnd {
+		return false
+	}
+	for i := range r.oracle.logs {
+		l := &r.oracle.logs[i]
+		if l.removable || l.damaged || r.oracle.Rewritable {
+			continue
+		}
+		for off := range l.ids {
+			if l.ids[off] == 0 || l.read[off]>>auditBit == 0 {
+				continue
+			}
+			for g := range r.cfg.Groups {
+				if l.read[off]>>g&1 == 0 {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+func (r *run) judge() {
+	if groups := len(r.cfg.Groups); r.cfg.Set != SetLying && r.audit != nil && r.audit.atEnd {
+		if r.cfg.Set == SetDamage { // nobody waited for them
+			groups = 0
+		}
+		r.oracle.Final(groups)
+	}
+	if r.cfg.Set != SetLying {
+		r.oracle.Judge()
+	}
+	if r.oracle.Rule != "" {
+		r.w.Fail(r.oracle.Rule, r.oracle.Text)
+	}
+}
+
+// stuck says who does not come forward.
+func (r *run) stuck() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "stage %d; %s", r.stage, r.w.Nodes[0].describe())
+	if rep, ok := r.w.Nodes[0].Machine.(core.Reporter); ok {
+		if x := rep.Report(r.w.Nodes[0].clock(r.w.now)); !x.Ready {
+			fmt.Fprintf(&b, "; not ready: %v", x.Reasons)
+		}
+	}
+	for i, p := range r.producers {
+		if p != nil {
+			fmt.Fprintf(&b, "; producer %d: pending %d calmed %v (%s)", i, p.p.Pending(), p.calmed, p.p.Trouble().Error())
+		}
+	}
+	if r.admin != nil {
+		fmt.Fprintf(&b, "; admin: made %d of %d, calmed %v, state %d", r.admin.made, len(r.cfg.Topics), r.admin.calmed, r.admin.state)
+	}
+	if r.audit != nil {
+		fmt.Fprintf(&b, "; audit at end %v, behind in %v (%s)", r.audit.atEnd, r.audit.behind(), r.audit.c.Trouble().Error())
+	}
+	for _, m := range r.members {
+		for _, at := range m.c.Reading() {
+			position, end := m.c.Position(at)
+			fmt.Fprintf(&b, "; a member is at %d of %d in %s-%d", position, end, at.Topic, at.Partition)
+		}
+	}
+	if r.refused != "" {
+		fmt.Fprintf(&b, "; last refusal: %s", r.refused)
+	}
+	for i := range r.oracle.logs {
+		l := &r.oracle.logs[i]
+		for g := range r.cfg.Groups {
+			n, last := 0, 0
+			for off := range l.ids {
+				if l.ids[off] != 0 && l.read[off]>>g&1 == 0 {
+					n, last = n+1, off
+				}
+			}
+			if n > 0 && !l.removable {
+				fmt.Fprintf(&b, "; group %d has not read %d of %s-%d, the last at %d of %d", g, n, l.at.Topic, l.at.Partition, last, len(l.ids))
+			}
+		}
+	}
+	return b.String()
+}
+
+func (r *run) result(seed uint64) Result {
+	w := r.w
+	if r.oracle.Rule != "" {
+		w.Fail(r.oracle.Rule, r.oracle.Text)
+	}
+	res := Result{Seed: seed, Set: r.cfg.Set, Failure: w.Failure, Hash: w.Hash, Events: w.Events, Steps: w.Steps, Acked: r.oracle.Acked,
+		Read: r.oracle.Read, Calm: r.stage == stageDone, Time: w.now, Counts: w.Counts, Net: w.Net.Counts, Marks: &w.Marks}
+	for _, n := range w.Nodes {
+		for i, c := range n.Disk.Counts {
+			res.Disk[i] += c
+		}
+		n.Disk.Free()
+	}
+	for k, c := range w.Counts {
+		switch FaultKind(k) {
+		case Kill, PowerLoss:
+			res.Crashes += int(c)
+		}
+		if FaultKind(k) != Restart && FaultKind(k) != StoppedClean {
+			res.Faults += int(c)
+		}
+	}
+	return res
+}

@@ -1,0 +1,27 @@
+package sim
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"klamm/core"
+	"klamm/core/wire"
+)
+
+// silent is a broker that takes everything and answers nothing.
+type silent struct{}
+
+func (silent) Step(core.Now, *core.Event, *core.Out) {}
+func (silent) Next() core.Time                       { return core.Never }
+
+// A broker that does not come alive after healing is caught, whatever the faults.
+func TestSilenceIsNoProgress(t *testing.T) {
+	opt := Options{Broker: func() core.Machine { return silent{} }, Pure: core.Pure{Split: wire.Split}, Profile: "sync"}
+	for seed := range uint64(5) {
+		r := RunSafe(seed, opt)
+		require.NotNil(t, r.Failure)
+		require.Equal(t, "I87", r.Failure.Rule, r.Failure.Text)
+		require.Equal(t, r.Hash, RunSafe(seed, opt).Hash)
+	}
+}

@@ -1,0 +1,217 @@
+package sim
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"klamm/core"
+	"klamm/core/client"
+)
+
+// The workload: machines of core/client, each with an owner here that gives it work drawn from the seed and
+// tells the oracle what came of it. A node that is killed gets a new machine, which shares nothing with the old.
+
+const valueHead = 12
+
+// makeValue makes the value of a record: its id, its length, then bytes that follow from both.
+func makeValue(id uint64, size int) []byte {
+	b := make([]byte, valueHead+size)
+	binary.BigEndian.PutUint64(b, id)
+	binary.BigEndian.PutUint32(b[8:], uint32(size))
+	for i := range size {
+		b[valueHead+i] = byte(id>>(i%4*4)) + byte(i*7)
+	}
+	return b
+}
+
+// readValue checks a value and returns its id.
+func readValue(b []byte) (id uint64, ok bool) {
+	if len(b) < valueHead || int(binary.BigEndian.Uint32(b[8:])) != len(b)-valueHead {
+		return 0, false
+	}
+	id = binary.BigEndian.Uint64(b)
+	for i, c := range b[valueHead:] {
+		if c != byte(id>>(i%4*4))+byte(i*7) {
+			return id, false
+		}
+	}
+	return id, true
+}
+
+// producing owns a producer.
+type producing struct {
+	r      *run
+	conf   *producerConfig
+	number int // at the oracle
+	entity uint64
+	p      *client.Producer
+	ids    []uint64 // by RecordID, from 1
+	next   core.Time
+	asked  []core.Time
+	calmed bool // a record that was sent after healing was stored
+	ended  bool
+}
+
+func (a *producing) Next() core.Time { return min(a.next, a.p.Next()) }
+
+func (a *producing) Step(now core.Now, ev *core.Event, out *core.Out) {
+	if a.p.Mine(ev) {
+		a.p.Step(now, ev, out)
+	}
+	if ev.Kind == core.Boot {
+		a.next = now.Mono
+	}
+	a.drain()
+	for now.Mono >= a.next {
+		if a.r.stage >= stageFlush {
+			a.next = core.Never
+			if !a.ended {
+				a.ended = true
+				a.p.Flush(now, out)
+			}
+			break
+		}
+		a.burst(now, out)
+	}
+	a.drain()
+}
+
+// burst sends a few records.
+func (a *producing) burst(now core.Now, out *core.Out) {
+	w := a.r.w
+	v := w.draw(siteWork, a.entity, 1<<32)
+	a.next = now.Mono + a.conf.pause/2 + a.conf.pause*core.Time(v&0xff)>>8
+	if a.p.Pending() > 200 {
+		return
+	}
+	for range 1 + int(v>>8&0xff)*a.conf.burst>>8 {
+		x := w.draw(siteWork, a.entity, 1<<40)
+		t := &a.r.cfg.Topics[a.conf.topics[int(x&0xff)%len(a.conf.topics)]]
+		id := a.r.oracle.Sent(a.number, t.name, w.now)
+		rec := client.Record{Topic: t.name, Partition: int32(x>>8&0xff) % t.partitions, Value: makeValue(id, int(x>>16&0xffff)*a.conf.size>>16)}
+		switch x >> 32 & 3 {
+		case 0:
+			rec.Partition = client.AnyPartition
+		case 1:
+			rec.Partition = client.AnyPartition
+			rec.Key = []byte{byte(x >> 34 & 7)}
+		}
+		if a.p.Send(now, rec, out) == 0 {
+			a.r.oracle.Resolved(id, core.TopicPartition{}, -1, didNot, w.now)
+			return
+		}
+		a.ids = append(a.ids, id)
+		a.asked = append(a.asked, w.now)
+		a.drain()
+	}
+}
+
+func (a *producing) drain() {
+	for _, res := range a.p.Results() {
+		i := int(res.ID) - 1
+		f := []fate{did, didNot, mayHave}[res.Fate]
+		a.r.oracle.Resolved(a.ids[i], res.At, int64(res.Offset), f, a.r.w.now)
+		a.r.resolved(a, i, f, res)
+	}
+}
+
+// reading owns a consumer, by offset or in a group.
+type reading struct {
+	r      *run
+	number int // at the oracle
+	entity uint64
+	c      *client.Consumer
+	topics []int // by offset: what it reads
+	next   core.Time
+	pause  core.Time
+	limit  int
+	audit  bool
+	booted bool
+	at     []core.TopicPartition
+	atEnd  bool
+	got    int
+	errors int
+}
+
+func (a *reading) Next() core.Time { return min(a.next, a.c.Next()) }
+
+func (a *reading) Step(now core.Now, ev *core.Event, out *core.Out) {
+	if a.c.Mine(ev) {
+		a.c.Step(now, ev, out)
+	}
+	if ev.Kind == core.Boot {
+		a.next = now.Mono
+		for _, t := range a.topics {
+			for p := range a.r.cfg.Topics[t].partitions {
+				a.at = append(a.at, core.TopicPartition{Topic: a.r.cfg.Topics[t].name, Partition: p})
+			}
+		}
+		if len(a.at) > 0 {
+			a.c.Assign(now, client.Start{From: client.FromEarliest}, out, a.at...)
+		}
+	}
+	a.tidings()
+	if ev.Kind == core.Frame { // something may have come: it is looked at a little later
+		a.next = min(a.next, now.Mono+a.pause)
+	}
+	if now.Mono >= a.next {
+		a.next = now.Mono + idlePoll
+		if a.poll(now, out) {
+			a.next = now.Mono + a.pause
+		}
+		a.tidings()
+	}
+}
+
+// idlePoll is how often a reader looks for records although nothing came.
+const idlePoll = 2 * core.Second
+
+func (a *reading) tidings() {
+	for _, t := range a.c.Tidings() {
+		switch t.Kind {
+		case client.Assigned, client.Revoked, client.Lost, client.Moved, client.Truncated:
+			for _, at := range t.Partitions {
+				a.r.oracle.Repositioned(a.number, at)
+				if t.Kind == client.Truncated {
+					a.r.truncated(at, int64(t.From), int64(t.To))
+				}
+			}
+		case client.Stuck:
+			a.errors++
+		}
+	}
+}
+
+// poll takes what has come; it reports whether there may be more.
+func (a *reading) poll(now core.Now, out *core.Out) bool {
+	list := a.c.Poll(now, a.limit, out)
+	for _, m := range list {
+		id, ok := readValue(m.Value)
+		if !ok {
+			a.r.oracle.fail("I06", "%s-%d offset %d: the bytes of record %s are wrong", m.At.Topic, m.At.Partition, m.Offset, name(id))
+			return false
+		}
+		a.got++
+		a.r.oracle.Got(a.number, m.At, int64(m.Offset), id, a.r.w.now)
+	}
+	if a.audit {
+		a.atEnd = true
+		for _, at := range a.at {
+			position, end := a.c.Position(at)
+			if end < 0 || position < end {
+				a.atEnd = false
+			}
+		}
+	}
+	return len(list) == a.limit
+}
+
+// behind lists the partitions that an audit has not read to the end, for reports.
+func (a *reading) behind() (list []core.TopicPartition) {
+	for _, at := range a.at {
+		if position, end := a.c.Position(at); end < 0 || position < end {
+			list = append(list, at)
+		}
+	}
+	return slices.Clip(list)
+}
