@@ -1,0 +1,212 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"klamm/core"
+	"klamm/core/broker"
+	"klamm/sim"
+)
+
+func newSimCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sim",
+		Short: "Attack the broker in a simulated world, from a seed",
+		Long: `Runs the broker and its clients, unchanged, on a simulated network, disk and clock that fail by seed: crashes
+at any instant, lost and torn writes, failed syncs, cut connections, jumping clocks. One seed is one run, and replays.`,
+	}
+	cmd.AddCommand(newSimRunCommand(), newSimReplayCommand())
+	return cmd
+}
+
+// simOptions is how a seed is run.
+func simOptions(profile string) (sim.Options, error) {
+	if profile != "" && !slices.Contains(sim.Profiles(), profile) {
+		return sim.Options{}, usagef("--profile %s: none of %v", profile, sim.Profiles())
+	}
+	return sim.Options{Profile: profile, Broker: func() core.Machine { return broker.New() }, Pure: broker.Pure()}, nil
+}
+
+// simReport is what sim run prints: the campaign, and how fast it was.
+type simReport struct {
+	*sim.Report
+	Cores           int     `json:"cores"`
+	Seconds         float64 `json:"seconds"`
+	EventsPerSecond int64   `json:"events_per_second_and_core"` // of processor time, collector and kernel included
+	SeedsPerSecond  float64 `json:"seeds_per_second"`
+	// MarksNeverHit needs the source tree: it is looked for in the working directory.
+	MarksNeverHit []string `json:"marks_never_hit"`
+}
+
+func newSimRunCommand() *cobra.Command {
+	var c sim.Campaign
+	var seed int64
+	var profile string
+	var limit time.Duration
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run many seeds; green only if every promise held and every kind of fault came",
+		Example: `  klamm sim run --seeds 1000
+  klamm sim run --seed 42`,
+		Args: cobra.NoArgs,
+	}
+	f := cmd.Flags()
+	f.Uint64Var(&c.Seeds, "seeds", 1000, "how many seeds")
+	f.Uint64Var(&c.From, "from", 0, "the first seed")
+	f.Int64Var(&seed, "seed", -1, "this seed only; then faults that never came are no failure")
+	f.StringVar(&profile, "profile", "", fmt.Sprintf("the set of faults instead of a drawn one: %v", sim.Profiles()))
+	f.IntVar(&c.Cores, "cores", runtime.NumCPU(), "how many at once")
+	f.BoolVar(&c.Twice, "twice", false, "run each seed twice and compare the hashes")
+	f.DurationVar(&limit, "limit", 0, "stop after this long; seeds that were not reached are no pass")
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		opt, err := simOptions(profile)
+		if err != nil {
+			return err
+		}
+		c.Options = opt
+		if seed >= 0 {
+			c.From, c.Seeds = uint64(seed), 1
+		}
+		start := time.Now()
+		used := cpuTime()
+		c.Stop = func() bool { return limit > 0 && time.Since(start) > limit }
+		r := simReport{Report: c.Run(), Cores: c.Cores}
+		took := time.Since(start)
+		r.Seconds = took.Seconds()
+		if used = cpuTime() - used; used > 0 {
+			r.EventsPerSecond = int64(float64(r.Events) / used.Seconds())
+		}
+		r.SeedsPerSecond = float64(r.Seeds) / took.Seconds()
+		r.MarksNeverHit = marksNeverHit("core", r.Marks)
+		if *format == "json" {
+			if err := printJSON(cmd.OutOrStdout(), r); err != nil {
+				return err
+			}
+		} else {
+			printSimReport(cmd.OutOrStdout(), &r)
+		}
+		if r.Green || seed >= 0 && len(r.Failures) == 0 && r.Calm == r.MustCalm {
+			return nil
+		}
+		return errSilent
+	}
+	return cmd
+}
+
+var markCall = regexp.MustCompile(`\.Mark\("([^"]+)"\)`)
+
+// marksNeverHit lists the marks in the source under dir that are not among hit.
+func marksNeverHit(dir string, hit []sim.Count) (never []string) {
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil
+		}
+		for _, m := range markCall.FindAllStringSubmatch(string(b), -1) {
+			if !slices.ContainsFunc(hit, func(c sim.Count) bool { return c.Name == m[1] }) {
+				never = append(never, m[1])
+			}
+		}
+		return nil
+	})
+	slices.Sort(never)
+	return slices.Compact(never)
+}
+
+// cpuTime is what this process has used of all cores: other programs on the machine do not count.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func printSimReport(w io.Writer, r *simReport) {
+	fmt.Fprintf(w, "seeds       %d from %d, %.1f s on %d cores, %.1f a second\n", r.Seeds, r.From, r.Seconds, r.Cores, r.SeedsPerSecond)
+	fmt.Fprintf(w, "events      %d, %d a second and core; median of a seed %d\n", r.Events, r.EventsPerSecond, r.Events50)
+	fmt.Fprintf(w, "operations  %d acknowledged, %d read; median of a seed %d acknowledged\n", r.Acked, r.Read, r.Acked50)
+	fmt.Fprintf(w, "faults      median of a seed %d; %d seeds had a crash\n", r.Faults50, r.Crashed)
+	fmt.Fprintf(w, "came alive  %d of %d\n", r.Calm, r.MustCalm)
+	fmt.Fprintf(w, "hash        %s\n", r.Hash)
+	var rows [][]string
+	for _, x := range r.Faults {
+		rows = append(rows, []string{x.Name, strconv.FormatUint(x.Count, 10)})
+	}
+	fmt.Fprintln(w)
+	_ = printTable(w, []string{"FAULT", "TIMES"}, rows)
+	for _, f := range r.Failures {
+		fmt.Fprintf(w, "\nseed %d broke %s at step %d (%d ms, faults %s): %s\n  %s\n", f.Seed, f.Rule, f.Step, f.Millis, f.Set, f.Text, f.Replay)
+	}
+	if len(r.MarksNeverHit) > 0 {
+		fmt.Fprintf(w, "\nmarks never hit: %v\n", r.MarksNeverHit)
+	}
+	switch {
+	case r.Green:
+		fmt.Fprintln(w, "\ngreen")
+	case len(r.Zero) > 0:
+		fmt.Fprintf(w, "\nnever came: %v\n", r.Zero)
+	}
+}
+
+func newSimReplayCommand() *cobra.Command {
+	var seed uint64
+	var profile string
+	var trace bool
+	var from uint64
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "replay",
+		Short: "Run one seed and print what happened",
+		Args:  cobra.NoArgs,
+	}
+	f := cmd.Flags()
+	f.Uint64Var(&seed, "seed", 0, "the seed")
+	f.StringVar(&profile, "profile", "", "the set of faults, as it was given to sim run")
+	f.BoolVar(&trace, "trace", false, "print every event and every effect")
+	f.Uint64Var(&from, "from", 0, "with --trace: the first step to print")
+	f.IntVar(&limit, "limit", 64<<20, "with --trace: at most so many bytes")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		opt, err := simOptions(profile)
+		if err != nil {
+			return err
+		}
+		if trace {
+			opt.Trace = &sim.Trace{From: from, Limit: limit}
+		}
+		w := cmd.OutOrStdout()
+		fmt.Fprint(w, sim.Describe(seed, opt))
+		r := sim.RunSafe(seed, opt)
+		if trace {
+			if _, err := io.WriteString(w, opt.Trace.Text.String()); err != nil {
+				return errors.New("the trace can't be written: " + err.Error())
+			}
+		}
+		fmt.Fprintf(w, "seed %d: %d steps, %d events of the broker, %d acknowledged, %d read, hash %s\n", seed, r.Steps, r.Events, r.Acked, r.Read, r.Hash)
+		if r.Failure != nil {
+			fmt.Fprintf(w, "broke %s at step %d (%d ms): %s\n", r.Failure.Rule, r.Failure.Step, r.Failure.At.Millis(), r.Failure.Text)
+			return errSilent
+		}
+		fmt.Fprintln(w, "no rule was broken")
+		return nil
+	}
+	return cmd
+}
