@@ -1,7 +1,7 @@
 """confluent-kafka (librdkafka) against a broker: admin, idempotent produce, two members of one group, seek, delete."""
 import sys, time
 from confluent_kafka import Producer, Consumer, TopicPartition, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic, NewPartitions, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, NewTopic, NewPartitions, ConfigResource, ResourceType, ConfigEntry, AlterConfigOpType
 
 addr, topic, n = sys.argv[1], "confluent", 3000
 admin = AdminClient({"bootstrap.servers": addr})
@@ -80,10 +80,11 @@ assert c.offsets_for_times([TopicPartition(topic, 0, 0)], timeout=10)[0].offset 
 c.close()
 
 # Configurations, records deleted, group and topic deleted.
-res = ConfigResource(ResourceType.TOPIC, topic, set_config={"retention.ms": "3600000"})
-wait(admin.alter_configs([res]))
+res = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[ConfigEntry("retention.ms", "3600000", incremental_operation=AlterConfigOpType.SET)])
+wait(admin.incremental_alter_configs([res]))
 assert wait(admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)])).popitem()[1]["retention.ms"].value == "3600000"
-assert admin.delete_records([TopicPartition(topic, 0, 5)], request_timeout=20, operation_timeout=10).popitem()[1].result(timeout=10).low_watermark == 5
+deleted = wait(admin.delete_records([TopicPartition(topic, 0, 5)], request_timeout=20, operation_timeout=10))
+assert [d.low_watermark for d in deleted.values()] == [5], deleted
 wait(admin.delete_consumer_groups(["pair"]))
 wait(admin.delete_topics([topic]))
 print("all well")

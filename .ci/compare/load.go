@@ -331,13 +331,16 @@ func createTopic(addr, topic string, partitions int32, configs map[string]string
 	if code := resp.(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode; code != 0 {
 		return fmt.Errorf("create topic %s: error code %d", topic, code)
 	}
-	for range 100 {
+	probe := shape{RecordBytes: 10, BatchBytes: 10, Conns: int(partitions), InFlight: 1, Bytes: int64(partitions)}
+	for range 100 { // the metadata may name a leader that does not know of it yet
 		if ready(c, topic) {
-			return nil
+			if _, err = produce(addr, topic, probe); err == nil {
+				return nil
+			}
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return fmt.Errorf("topic %s was not led within 5 s", topic)
+	return fmt.Errorf("topic %s was not led within 5 s: %w", topic, err)
 }
 
 func ready(c *client, topic string) bool {

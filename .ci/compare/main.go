@@ -185,9 +185,9 @@ func main() {
 	if msg, err := exec.Command("go", "build", "-o", bin, "./cmd/klamm").CombinedOutput(); err != nil {
 		fail("build: %v\n%s", err, msg)
 	}
-	kafka := startKafka(".ci/kafka/kafka.sh", 19392, dir)
-	replicate := startKlamm(bin, dir, "replicate", 19492)
-	synced := startKlamm(bin, dir, "sync", 19493)
+	kafka := startKafka(".ci/kafka/kafka.sh", 22392, dir)
+	replicate := startKlamm(bin, dir, "replicate", 19792)
+	synced := startKlamm(bin, dir, "sync", 19793)
 	time.Sleep(5 * time.Second)
 	for _, b := range started {
 		b.idle = rssOf(b.pid)

@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,9 +31,22 @@ const topic = "killloop"
 // ledger is what the producers were told: for each partition the acknowledged values and their offsets.
 type ledger struct {
 	mu     sync.Mutex
-	acked  []map[int64]uint64 // by partition: offset -> value
-	sent   []uint64           // by partition: the next value
+	acked  [][]uint64 // by partition and offset: value + 1, or 0 for what was not acknowledged
+	sent   []uint64   // by partition: the next value
 	failed int
+	twice  []string // offsets that were given out twice: the first value is lost
+}
+
+// note enters an acknowledgement. A record that is acknowledged at an offset where another one was before is told by
+// verify: the later acknowledgement is kept, and the earlier value is gone from the log.
+func (b *ledger) note(p int32, offset int64, v uint64) {
+	for int64(len(b.acked[p])) <= offset {
+		b.acked[p] = append(b.acked[p], 0)
+	}
+	if was := b.acked[p][offset]; was != 0 && was != v+1 {
+		b.twice = append(b.twice, fmt.Sprintf("partition %d: offset %d was acknowledged for value %d and for %d", p, offset, was-1, v))
+	}
+	b.acked[p][offset] = v + 1
 }
 
 func main() {
@@ -50,16 +64,18 @@ func main() {
 		check(fmt.Errorf("build: %v\n%s", err, out))
 	}
 	l := &loop{bin: bin, dir: dir, layer: *layer, durability: *durability, addr: fmt.Sprintf("127.0.0.1:%d", *port)}
-	l.book.acked = make([]map[int64]uint64, *partitions)
+	l.book.acked = make([][]uint64, *partitions)
 	l.book.sent = make([]uint64, *partitions)
-	for i := range l.book.acked {
-		l.book.acked[i] = map[int64]uint64{}
-	}
 	lost := l.run(*rounds)
 	l.kill()
+	lost = append(lost, l.book.twice...)
 	acked := 0
 	for _, m := range l.book.acked {
-		acked += len(m)
+		for _, v := range m {
+			if v != 0 {
+				acked++
+			}
+		}
 	}
 	fmt.Printf("%d kills, %d records acknowledged, %d refused, layer %q, durability %s: %d violations\n", l.kills, acked, l.book.failed, *layer, *durability, len(lost))
 	for i, v := range lost {
@@ -80,9 +96,14 @@ func main() {
 	os.RemoveAll(dir)
 }
 
+var running *exec.Cmd // the broker, so that a failing loop leaves none behind
+
 func check(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "killloop:", err)
+		if running != nil {
+			running.Process.Kill()
+		}
 		os.Exit(1)
 	}
 }
@@ -91,6 +112,7 @@ type loop struct {
 	bin, dir, layer, durability, addr string
 	cmd                               *exec.Cmd
 	kills                             int
+	verified                          []position
 	book                              ledger
 }
 
@@ -104,7 +126,20 @@ func (l *loop) start() {
 	l.cmd = exec.Command(l.bin, args...)
 	l.cmd.Stdout, l.cmd.Stderr = log, log
 	check(l.cmd.Start())
+	running = l.cmd
 	log.Close()
+}
+
+// waitUp waits until the first start serves; later ones are the clients' business.
+func (l *loop) waitUp() {
+	for range 200 {
+		if c, err := net.Dial("tcp", l.addr); err == nil {
+			c.Close()
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	check(fmt.Errorf("no broker on %s within 10 s; see %s", l.addr, filepath.Join(l.dir, "broker.log")))
 }
 
 func (l *loop) kill() {
@@ -115,6 +150,7 @@ func (l *loop) kill() {
 // run goes through the rounds and returns what was found wrong; it stops at the first round that finds something.
 func (l *loop) run(rounds int) (lost []string) {
 	l.start()
+	l.waitUp()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(l.addr), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(64<<10), kgo.MaxBufferedRecords(4000),
 		kgo.RecordDeliveryTimeout(60*time.Second), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
@@ -133,7 +169,7 @@ func (l *loop) run(rounds int) (lost []string) {
 		l.kills++
 		l.start()
 		if l.kills%5 == 0 || l.kills == rounds || l.layer != "" {
-			lost = l.verify()
+			lost = l.verify(false)
 		}
 	}
 	close(stop)
@@ -144,7 +180,7 @@ func (l *loop) run(rounds int) (lost []string) {
 		if err := cl.Flush(ctx); err != nil {
 			return []string{"the last records were not acknowledged within a minute of the last restart: " + err.Error()}
 		}
-		lost = l.verify()
+		lost = l.verify(true)
 	}
 	return lost
 }
@@ -167,7 +203,7 @@ func (l *loop) createTopic(cl *kgo.Client) {
 
 // produce keeps one partition busy. Values count up, so that order and copies can be told.
 func (l *loop) produce(cl *kgo.Client, p int32, stop chan struct{}) {
-	pad := make([]byte, 500)
+	pad := make([]byte, 200)
 	for {
 		select {
 		case <-stop:
@@ -186,83 +222,85 @@ func (l *loop) produce(cl *kgo.Client, p int32, stop chan struct{}) {
 				l.book.failed++
 				return
 			}
-			l.book.acked[p][r.Offset] = v
+			l.book.note(p, r.Offset, v)
 		})
 	}
 }
 
-// verify reads every partition from its start and compares it with what was acknowledged before the read began.
-func (l *loop) verify() (wrong []string) {
-	l.book.mu.Lock()
-	want := make([]map[int64]uint64, len(l.book.acked))
-	for p, m := range l.book.acked {
-		want[p] = make(map[int64]uint64, len(m))
-		for o, v := range m {
-			want[p][o] = v
-		}
-	}
-	l.book.mu.Unlock()
+// position is how far one partition has been verified: the next offset, and the last value before it.
+type position struct {
+	next int64
+	last int64
+}
+
+// verify compares what was acknowledged before the read began with what is there: from the position of the last
+// verify on, or, if whole, from the start. Each partition's values were sent counting up by one idempotent producer, so
+// they must come strictly rising: a copy or a change of order shows as a value that does not rise.
+func (l *loop) verify(whole bool) (wrong []string) {
+	want, top := l.owed()
+	at := make([]position, len(want))
 	offsets := map[string]map[int32]kgo.Offset{topic: {}}
-	top := make([]int64, len(want))
 	left := 0
-	for p, m := range want {
-		offsets[topic][int32(p)] = kgo.NewOffset().AtStart()
-		top[p] = -1
-		for o := range m {
-			top[p] = max(top[p], o)
+	for p := range want {
+		at[p] = position{0, -1}
+		if !whole && l.verified != nil {
+			at[p] = l.verified[p]
 		}
-		if top[p] >= 0 {
+		if top[p] >= at[p].next {
 			left++
+			offsets[topic][int32(p)] = kgo.NewOffset().At(at[p].next)
 		}
 	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(l.addr), kgo.ConsumePartitions(offsets), kgo.FetchMaxWait(200*time.Millisecond), kgo.MetadataMinAge(50*time.Millisecond))
+	if left == 0 {
+		return nil
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(l.addr), kgo.ConsumePartitions(offsets), kgo.FetchMaxWait(200*time.Millisecond), kgo.MetadataMinAge(50*time.Millisecond),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	check(err)
 	defer cl.Close()
-	next := make([]int64, len(want))
-	seen := make([]map[uint64]int64, len(want))
-	last := make([]int64, len(want))
-	for p := range seen {
-		seen[p] = map[uint64]int64{}
-		last[p] = -1
-	}
-	end := time.Now().Add(30 * time.Second)
-	for left > 0 && time.Now().Before(end) {
+	for quiet := time.Now(); left > 0 && time.Since(quiet) < 20*time.Second && len(wrong) < 100; {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		fetches := cl.PollFetches(ctx)
 		cancel()
 		fetches.EachRecord(func(r *kgo.Record) {
-			p := r.Partition
-			v := binary.BigEndian.Uint64(r.Value)
-			if r.Offset != next[p] && len(wrong) < 100 {
-				wrong = append(wrong, fmt.Sprintf("partition %d: offset %d came where %d was due", p, r.Offset, next[p]))
+			quiet = time.Now()
+			p, v := r.Partition, int64(binary.BigEndian.Uint64(r.Value))
+			if r.Offset > top[p] {
+				return // came after this verify began
 			}
-			next[p] = r.Offset + 1
-			if at, twice := seen[p][v]; twice {
-				wrong = append(wrong, fmt.Sprintf("partition %d: value %d is at offset %d and at %d", p, v, at, r.Offset))
+			if r.Offset != at[p].next && len(wrong) < 100 {
+				wrong = append(wrong, fmt.Sprintf("partition %d: offset %d came where %d was due", p, r.Offset, at[p].next))
 			}
-			seen[p][v] = r.Offset
-			if int64(v) < last[p] {
-				wrong = append(wrong, fmt.Sprintf("partition %d: value %d came after %d", p, v, last[p]))
+			if v <= at[p].last && len(wrong) < 100 {
+				wrong = append(wrong, fmt.Sprintf("partition %d: value %d at offset %d came after value %d", p, v, r.Offset, at[p].last))
 			}
-			last[p] = int64(v)
-			if w, acked := want[p][r.Offset]; acked {
-				if w != v {
-					wrong = append(wrong, fmt.Sprintf("partition %d: offset %d holds value %d, acknowledged was %d", p, r.Offset, v, w))
-				}
-				delete(want[p], r.Offset)
+			if w := want[p][r.Offset]; w != 0 && int64(w-1) != v && len(wrong) < 100 {
+				wrong = append(wrong, fmt.Sprintf("partition %d: offset %d holds value %d, acknowledged was %d", p, r.Offset, v, w-1))
 			}
+			at[p] = position{r.Offset + 1, v}
 			if r.Offset == top[p] {
 				left--
 			}
 		})
 	}
-	for p, m := range want {
-		for o, v := range m {
-			wrong = append(wrong, fmt.Sprintf("partition %d: acknowledged value %d at offset %d is lost", p, v, o))
-			if len(wrong) > 100 {
-				return wrong
+	for p := range want {
+		for o := at[p].next; o < int64(len(want[p])) && len(wrong) < 100; o++ {
+			if want[p][o] != 0 {
+				wrong = append(wrong, fmt.Sprintf("partition %d: acknowledged value %d at offset %d is lost", p, want[p][o]-1, o))
 			}
 		}
 	}
+	l.verified = at
 	return wrong
+}
+
+// owed copies, for each partition, offset -> acknowledged value + 1, and the highest of these offsets.
+func (l *loop) owed() (want [][]uint64, top []int64) {
+	l.book.mu.Lock()
+	defer l.book.mu.Unlock()
+	for _, m := range l.book.acked {
+		want = append(want, m[:len(m):len(m)])
+		top = append(top, int64(len(m))-1)
+	}
+	return want, top
 }
