@@ -189,7 +189,7 @@ func (l *loop) createTopic(cl *kgo.Client) {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	t := kmsg.NewCreateTopicsRequestTopic()
 	t.Topic, t.NumPartitions, t.ReplicationFactor = topic, int32(len(l.book.acked)), 1
-	seg := "1048576"
+	seg := "33554432"
 	t.Configs = append(t.Configs, kmsg.CreateTopicsRequestTopicConfig{Name: "segment.bytes", Value: &seg})
 	req.Topics = append(req.Topics, t)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

@@ -151,7 +151,7 @@ func (s *Store) loadListed(now core.Now, l *Log, ev *core.Event, out *core.Out) 
 	if len(l.segs) == 0 {
 		g := newSegment(l.start, s.file(), now)
 		l.segs = append(l.segs, g)
-		out.Open(0, g.file, segmentPath(l.dir, g.base, ".log"), core.CreateEmpty)
+		out.Open(s.start(l, op{kind: opOpen, n: int64(g.base)}), g.file, segmentPath(l.dir, g.base, ".log"), core.CreateEmpty)
 	}
 	for i, g := range l.segs {
 		if g.file == 0 {
@@ -178,9 +178,9 @@ func (s *Store) loadMeta(now core.Now, l *Log, out *core.Out) {
 func segmentName(base core.Offset, suffix string) string { return decimal(base) + suffix }
 
 // dropStale removes segments wholly below the log start: the start is durable before they go, so a crash may have
-// left some.
+// left some. One whose producers are in no snapshot yet is loaded once more: their sequences outlive their records.
 func (s *Store) dropStale(l *Log, out *core.Out) {
-	for len(l.segs) > 1 && l.segs[1].base <= l.start {
+	for len(l.segs) > 1 && l.segs[1].base <= l.start && slices.Contains(l.load.snaps, l.segs[1].base) {
 		out.Mark("log.stale-segment")
 		s.removeSegment(l, l.segs[0], out)
 		l.segs = l.segs[1:]

@@ -144,6 +144,7 @@ func (s *Store) checked(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 		return
 	}
 	how, need := ended(ev.Data[0]), int64(binary.BigEndian.Uint64(ev.Data[1:]))
+	from := g.size // the chunk began here; what is folded moves it
 	for rows := ev.Data[checkHead:]; len(rows) >= checkRow; rows = rows[checkRow:] {
 		v := batch.View(rows[:batch.HeaderBytes])
 		if d.expect >= 0 && v.LastOffset() != d.expect {
@@ -169,7 +170,7 @@ func (s *Store) checked(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 		s.scanAll(now, l, out)
 	case how == endedBad:
 		s.fault(l, "a bad batch", out)
-	case how == endedShort && (g.size+need > g.limit || need <= got && g.size+got >= g.limit):
+	case how == endedShort && (g.size+need > g.limit || need <= got && from+got >= g.limit):
 		s.fault(l, "a cut batch", out)
 	default:
 		if how == endedShort {

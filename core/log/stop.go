@@ -59,7 +59,7 @@ func (s *Store) stopStep(now core.Now, out *core.Out) {
 	if !p.tidied { // before the seals, whose SyncDir makes it durable
 		p.tidied = true
 		for _, id := range s.order {
-			if l := s.logs[id]; l.state == online && l.snapshot > 0 && l.snapshot != l.end {
+			if l := s.logs[id]; l.state == online && l.snapshot > 0 && l.snapshot != l.end && l.find(l.snapshot) == nil {
 				out.Remove(s.start(l, op{kind: opLoose}), segmentPath(l.dir, l.snapshot, ".snapshot"))
 			}
 		}
