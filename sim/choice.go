@@ -2,7 +2,6 @@ package sim
 
 import (
 	"math/bits"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -202,11 +201,4 @@ func sum(b []byte) uint64 {
 	}
 	hi, lo := bits.Mul64(x^h^mixA, y^mixC)
 	return hi ^ lo
-}
-
-// sortedCopy returns names in order.
-func sortedCopy(names []string) []string {
-	s := slices.Clone(names)
-	slices.Sort(s)
-	return s
 }

@@ -249,11 +249,11 @@ func (o *Oracle) Bounds(at core.TopicPartition, start, end int64, asked, now cor
 	o.bounds = append(o.bounds, bound{int32(i), start >= 0, max(start, end), asked, now})
 	l := &o.logs[i]
 	if start >= 0 {
-		if start < l.start && !o.Rewritable {
+		if start < l.start && !o.Rewritable && !l.damaged {
 			o.fail("I71", "%s-%d: log start fell from %d to %d", at.Topic, at.Partition, l.start, start)
 		}
 		l.start = max(l.start, start)
-		if start > 0 && !l.removable {
+		if start > 0 && !l.removable && !l.damaged {
 			o.fail("I71", "%s-%d: log start is %d, and nothing may remove from it", at.Topic, at.Partition, start)
 		}
 	}
@@ -265,12 +265,17 @@ func (o *Oracle) Bounds(at core.TopicPartition, start, end int64, asked, now cor
 	}
 }
 
-// Damaged says that synced bytes of a partition's directory were destroyed.
+// Damaged says that synced bytes of a partition's directory were destroyed; any other name means bytes that all
+// partitions rest on.
 func (o *Oracle) Damaged(topicDir string) {
+	one := false
 	for i := range o.logs {
 		if l := &o.logs[i]; fmt.Sprintf("%s-%d", l.at.Topic, l.at.Partition) == topicDir {
-			l.damaged = true
+			l.damaged, one = true, true
 		}
+	}
+	for i := range o.logs {
+		o.logs[i].damaged = o.logs[i].damaged || !one
 	}
 }
 
@@ -394,10 +399,11 @@ func (o *Oracle) Logs() []checker.Log {
 	return logs
 }
 
-// Judge hands the histories to the checker and takes its first verdict.
-func (o *Oracle) Judge() {
+// Judge hands the histories to the checker and takes its first verdict. complete says that the audit came to its end.
+func (o *Oracle) Judge(complete bool) {
 	logs := o.Logs()
 	for i := range logs {
+		logs[i].FinalRead = logs[i].FinalRead && complete
 		for _, v := range checker.CheckLog(&logs[i]) {
 			o.fail(v.Invariant, "%s: %s", v.Subject, v.Detail)
 		}

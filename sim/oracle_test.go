@@ -48,7 +48,7 @@ func (s *story) read(offset int64, i int) {
 
 func (s *story) verdict() string {
 	s.o.Final(0)
-	s.o.Judge()
+	s.o.Judge(true)
 	return s.o.Rule
 }
 

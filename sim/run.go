@@ -137,8 +137,11 @@ func (r *run) build() {
 	w.Add(b, "broker", "9092", 1<<30)
 	b.Disk.Format("data")
 	b.Disk.Check = cfg.Debug
-	admin := w.client(r, "admin", func(entity uint64, life uint32) core.Machine {
-		r.admin = &asking{r: r, entity: entity, made: 0}
+	w.client(r, "admin", func(entity uint64, life uint32) core.Machine {
+		if r.admin != nil && r.admin.state == askWaiting {
+			r.admin.unanswered() // what the former life had asked for may still happen
+		}
+		r.admin = &asking{r: r, entity: entity}
 		return r.admin
 	})
 	for i := range cfg.Producers {
@@ -161,7 +164,6 @@ func (r *run) build() {
 	for i := 0; i < r.auditNode; i++ {
 		w.StartAt(0, i)
 	}
-	_ = admin
 	w.SetPlan(drawPlan(w.Choices, cfg))
 }
 
@@ -401,7 +403,7 @@ func (r *run) judge() {
 		r.oracle.Final(groups)
 	}
 	if r.cfg.Set != SetLying {
-		r.oracle.Judge()
+		r.oracle.Judge(r.audit != nil && r.audit.atEnd)
 	}
 	if r.oracle.Rule != "" {
 		r.w.Fail(r.oracle.Rule, r.oracle.Text)

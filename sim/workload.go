@@ -184,7 +184,11 @@ func (a *reading) tidings() {
 
 // poll takes what has come; it reports whether there may be more.
 func (a *reading) poll(now core.Now, out *core.Out) bool {
-	list := a.c.Poll(now, a.limit, out)
+	limit := a.limit
+	if a.r.stage >= stageFlush { // slow readers need not stay slow
+		limit = 10000
+	}
+	list := a.c.Poll(now, limit, out)
 	for _, m := range list {
 		id, ok := readValue(m.Value)
 		if !ok {
@@ -203,7 +207,7 @@ func (a *reading) poll(now core.Now, out *core.Out) bool {
 			}
 		}
 	}
-	return len(list) == a.limit
+	return len(list) == limit
 }
 
 // behind lists the partitions that an audit has not read to the end, for reports.

@@ -156,13 +156,13 @@ func printSimReport(w io.Writer, r *simReport) {
 	for _, f := range r.Failures {
 		fmt.Fprintf(w, "\nseed %d broke %s at step %d (%d ms, faults %s): %s\n  %s\n", f.Seed, f.Rule, f.Step, f.Millis, f.Set, f.Text, f.Replay)
 	}
-	if len(r.MarksNeverHit) > 0 {
+	if len(r.MarksNeverHit) > 0 && r.Seeds > 1 {
 		fmt.Fprintf(w, "\nmarks never hit: %v\n", r.MarksNeverHit)
 	}
 	switch {
 	case r.Green:
 		fmt.Fprintln(w, "\ngreen")
-	case len(r.Zero) > 0:
+	case len(r.Zero) > 0 && r.Seeds > 1:
 		fmt.Fprintf(w, "\nnever came: %v\n", r.Zero)
 	}
 }

@@ -47,6 +47,7 @@ const (
 	loadScan
 	loadCut
 	loadCutSync
+	loadReset
 	loadDrain
 	loadDir
 	loadParent

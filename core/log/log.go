@@ -194,7 +194,7 @@ func (s *Store) SetHigh(now core.Now, id LogID, high core.Offset, out *core.Out)
 	if l == nil || l.state != online {
 		return
 	}
-	if high = min(max(high, l.start), l.end); high != l.high {
+	if high = min(max(high, l.wantStart), l.end); high != l.high {
 		l.high = high
 		s.dirtyPoint(now, pointHigh)
 	}

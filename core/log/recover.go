@@ -272,6 +272,10 @@ func (s *Store) scanEnd(now core.Now, l *Log, out *core.Out) {
 // records have taken their offsets, would be believed.
 func (s *Store) loadDirs(now core.Now, l *Log, out *core.Out) {
 	d := l.load
+	if l.end < l.start && l.inFlight > 0 {
+		d.stage = loadReset // a segment with the new one's name may be on its way out
+		return
+	}
 	if l.end < l.start { // everything that was left lies below the start
 		out.Mark("log.start-above-end")
 		for _, g := range l.segs {
@@ -311,6 +315,8 @@ func (s *Store) drained(now core.Now, l *Log, out *core.Out) {
 	switch l.load.stage {
 	case loadTidy:
 		s.loadMeta(now, l, out)
+	case loadReset:
+		s.loadDirs(now, l, out)
 	case loadDrain:
 		l.load.stage = loadDir
 		out.SyncDir(s.start(l, op{kind: opLoad}), l.dir)

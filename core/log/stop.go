@@ -57,8 +57,14 @@ func (s *Store) stopStep(now core.Now, out *core.Out) {
 		}
 	}
 	if !p.tidied { // before the seals, whose SyncDir makes it durable
+		for kind := range pointKinds {
+			if s.points[kind].writing {
+				return // a start may be about to rise
+			}
+		}
 		p.tidied = true
 		for _, id := range s.order {
+			s.dropSegments(now, s.logs[id], out)
 			if l := s.logs[id]; l.state == online && l.snapshot > 0 && l.snapshot != l.end && l.find(l.snapshot) == nil {
 				out.Remove(s.start(l, op{kind: opLoose}), segmentPath(l.dir, l.snapshot, ".snapshot"))
 			}
