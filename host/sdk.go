@@ -40,6 +40,7 @@ type desk struct {
 	admin     *client.Admin
 	consumers []*client.Consumer
 	made      int
+	stepped   bool // a machine was stepped since the last settle: what waits may look again
 
 	mu      sync.Mutex // of what follows, which goroutines outside the loop touch
 	wake    chan struct{}
@@ -117,6 +118,7 @@ func (d *desk) Step(now core.Now, ev *core.Event, out *core.Out) {
 	if ev.Kind == core.Boot {
 		return // each machine boots when it is made
 	}
+	d.stepped = true
 	if ev.Kind == core.Tick && ev.Err == core.Stopping {
 		out.Exit(0)
 		return
@@ -172,11 +174,14 @@ func (d *desk) settle(core.Now, *core.Out) {
 			delete(d.answers, a.Call)
 		}
 	}
-	close(d.wake)
-	d.wake = make(chan struct{})
+	if d.stepped { // a look by Do alone wakes nobody, or every look would wake the one who looks
+		d.stepped = false
+		close(d.wake)
+		d.wake = make(chan struct{})
+	}
 }
 
-// changed is closed at the next settle.
+// changed is closed once a machine was stepped and its results are handed out.
 func (d *desk) changed() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()

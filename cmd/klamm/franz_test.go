@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"testing"
 	"time"
@@ -17,16 +18,23 @@ import (
 
 // startBroker runs a broker in this process on a free port of the loopback, and stops it at the test's end.
 func startBroker(t *testing.T, settings string) (addr string) {
+	return startLoggedBroker(t, settings, slog.New(slog.DiscardHandler))
+}
+
+// startLoggedBroker is startBroker with a log.
+func startLoggedBroker(t *testing.T, settings string, log *slog.Logger) (addr string) {
 	t.Helper()
 	l, err := host.Listen("PLAINTEXT", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr = l.Addr().String()
 	ready := make(chan struct{})
+	config := "node.id=1\nprocess.roles=broker,controller\nlisteners=PLAINTEXT://" + addr + "\nlog.dirs=" + t.TempDir() +
+		"\noffsets.topic.replication.factor=1\ngroup.initial.rebalance.delay.ms=0\nklamm.auto.format=true\n" + settings
+	cfg, problems := broker.ParseConfig(config)
+	require.Empty(t, problems)
 	n, err := host.Start(host.Options{
 		Machine: broker.New(), Pure: broker.Pure(), Listeners: []host.Listener{l}, FS: host.OS{}, PoisonReleased: true, DumpDir: t.TempDir(),
-		Config: "node.id=1\nprocess.roles=broker,controller\nlisteners=PLAINTEXT://" + addr + "\nlog.dirs=" + t.TempDir() +
-			"\noffsets.topic.replication.factor=1\ngroup.initial.rebalance.delay.ms=0\nklamm.auto.format=true\n" + settings,
-		OnReady: func(time.Duration) { close(ready) },
+		Config: config, Log: log, FrameBytesMax: int(cfg.FrameBytesMax), OnReady: func(time.Duration) { close(ready) },
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -107,7 +115,9 @@ func TestFranzGo(t *testing.T) {
 		total += o.Offset
 	})
 	require.EqualValues(t, 5*each, total)
-	described, err := adm.DescribeGroups(ctx, "pair")
-	require.NoError(t, err)
-	require.Equal(t, "Stable", described["pair"].State)
+	// The second member may have come late, and then a round is still under way.
+	require.Eventually(t, func() bool {
+		described, err := adm.DescribeGroups(ctx, "pair")
+		return err == nil && described["pair"].State == "Stable" && len(described["pair"].Members) == 2
+	}, 30*time.Second, 50*time.Millisecond)
 }
