@@ -13,6 +13,7 @@ const (
 	connsMaxDefault      = 20000            // connections; then new ones are closed at once
 	pooledBytesMax       = 128 << 20        // bytes in buffers at rest; then they go to the collector
 	pooledBufferMax      = 8 << 20          // larger buffers are never kept
+	littleBytes          = 16 << 10         // a read of a socket for no more than this is a short one
 	sendChunkBytes       = 256 << 10        // of a file range, read and written at once
 	sendNowPieces        = 16               // pieces, and
 	sendNowBytes         = 64 << 10         // bytes that the loop sends itself, to
@@ -21,6 +22,7 @@ const (
 	fileWorkersMax       = 64               // file operations at once; then they wait
 	coalesceBytesMax     = 8 << 20          // adjacent writes of one file that go down together
 	coalescePiecesMax    = 512              // the same, in pieces
+	writeCallBytes       = 64 << 10         // of a file, about as much in one call; see below
 	closeDrainWithin     = 250 * time.Millisecond
 	closeFlushWithin     = 5 * time.Second  // for what was sent before CloseConn; then it is cut off
 	dialWithin           = 10 * time.Second // then TimedOut
@@ -36,3 +38,8 @@ const (
 	adminReportWithin    = 2 * time.Second  // for the loop to answer /metrics and /readyz
 	acceptRetryAfterFail = 50 * time.Millisecond
 )
+
+// A larger write is cut into calls of writeCallBytes because the kernel makes its pages in the cache as large as the call
+// allows, and a virtual machine that gives free memory back to its host (free page reporting) gives back the large blocks:
+// a page made of one costs a fault in the host for each 4 KiB. Measured on such a machine, in system s/GB, medians: calls
+// of 1 MiB 1.9, 256 KiB 2.0, 128 KiB 2.9, 64 KiB 0.26, 32 KiB 0.36. Elsewhere the additional calls cost 0.01.

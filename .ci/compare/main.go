@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -231,6 +232,11 @@ var topics int
 func both(b *broker, s shape, configs map[string]string) []row {
 	topics++
 	topic := fmt.Sprintf("compare-%d", topics)
+	configs = maps.Clone(configs)
+	if configs == nil {
+		configs = map[string]string{}
+	}
+	configs["file.delete.delay.ms"] = "1000" // what one load leaves behind is not the next one's burden
 	if err := createTopic(b.addr, topic, int32(s.Conns), configs); err != nil {
 		fail("%s: %v", b.name, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,6 +22,12 @@ import (
 
 // adminDefault is where the admin port listens unless told otherwise.
 const adminDefault = "localhost:9644"
+
+// heapBallast is memory that is never touched, and so costs only address space, but counts as part of the heap: the
+// collector waits for as much more garbage before it runs. A broker's own heap is so small that it would run dozens
+// of times a second under small requests. (Measured: 6 to 17 % of their CPU time, for 26 MB more after a load and none
+// when idle.)
+const heapBallast = 24 << 20
 
 // node is what dev and server run.
 type node struct {
@@ -43,6 +50,8 @@ type readyInfo struct {
 // run runs the node until it ends or a signal asks it to.
 func (n *node) run() error {
 	begun := time.Now()
+	ballast := make([]byte, heapBallast)
+	defer runtime.KeepAlive(ballast)
 	cfg, problems := broker.ParseConfig(n.config)
 	if len(problems) > 0 {
 		return configError(n.from, problems)
