@@ -70,13 +70,33 @@ type StoreConfig struct {
 	RetentionCheck  core.Time
 	LoadsAtOnce     int
 	Generator       [32]byte // key of the generator for names of deleted directories
+	Sizes           Sizes
+}
+
+// Sizes are bounds of single steps and of what is kept in memory. Nothing that anyone sees depends on them but speed; yet a
+// path that only a large one reaches is rare with the defaults, so a simulator chooses small ones.
+type Sizes struct {
+	ScanBytes     int64 // of one step of a recovery; more only for a batch that is larger
+	ScanRows      int64 // batches described by one step of a recovery
+	RewriteBytes  int64 // of one step of rewriting doubtful bytes
+	SeekBytes     int64 // of one step of a seek; more only for a batch that is larger
+	TimeScanBytes int64 // of one step of a search by timestamp; likewise
+	Borders       int   // newest batch borders kept per log
+}
+
+// DefaultSizes returns the sizes for real disks.
+func DefaultSizes() Sizes {
+	return Sizes{
+		ScanBytes: 1 << 20, ScanRows: 8192, RewriteBytes: 1 << 20, SeekBytes: 64 << 10, TimeScanBytes: 1 << 20,
+		Borders: 512,
+	}
 }
 
 // DefaultStoreConfig returns the defaults for a directory.
 func DefaultStoreConfig(dir string) StoreConfig {
 	return StoreConfig{
 		Dir: dir, Table: 2, FileBase: 1 << 40, CheckpointTime: 5 * core.Second, CheckpointBytes: 64 << 20,
-		RetentionCheck: 5 * core.Minute, LoadsAtOnce: 16,
+		RetentionCheck: 5 * core.Minute, LoadsAtOnce: 16, Sizes: DefaultSizes(),
 	}
 }
 
@@ -133,10 +153,11 @@ const (
 	LogOffline                // offline, not loaded, or gone
 	LogBusy                   // being cut, or the Store is stopping
 	BatchTooLarge             // above segment.bytes: RECORD_LIST_TOO_LARGE
-	BadBatch                  // AppendExact: not a whole batch, or offsets that do not follow
+	BadBatch                  // AppendExact: not a whole batch, or offsets or epochs that do not follow
+	OldEpoch                  // Append: below the newest leader epoch of the log
 )
 
-var appendErrors = [...]string{"ok", "log is offline", "log is busy", "batch above the segment size", "batch does not follow"}
+var appendErrors = [...]string{"ok", "log is offline", "log is busy", "batch above the segment size", "batch does not follow", "leader epoch is below that of the log"}
 
 func (e AppendError) String() string {
 	if int(e) < len(appendErrors) {

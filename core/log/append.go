@@ -25,6 +25,9 @@ func (s *Store) Append(now core.Now, id LogID, b []byte, epoch core.Epoch, out *
 	if int64(len(b)) > l.cfg.SegmentBytes {
 		return -1, BatchTooLarge
 	}
+	if epoch < l.Epoch() {
+		return -1, OldEpoch // a recovery takes epochs that fall for damage
+	}
 	base = l.end
 	v.SetBaseOffset(base)
 	v.SetLeaderEpoch(epoch)
@@ -41,12 +44,13 @@ func (s *Store) AppendExact(now core.Now, id LogID, b []byte, out *core.Out) App
 	if err != AppendOK {
 		return err
 	}
-	next := l.end
+	next, epoch := l.end, l.Epoch()
 	for rest := b; len(rest) > 0; {
 		v, r, is := batch.First(rest)
-		if is != batch.Good || !follows(l, v, next) {
+		if is != batch.Good || !follows(l, v, next) || v.LeaderEpoch() >= 0 && v.LeaderEpoch() < epoch {
 			return BadBatch
 		}
+		epoch = max(epoch, v.LeaderEpoch())
 		next, rest = v.LastOffset()+1, r
 	}
 	from := 0
@@ -69,8 +73,8 @@ func (s *Store) AppendExact(now core.Now, id LogID, b []byte, out *core.Out) App
 // follows reports whether a replicated batch may stand at next. A log without any batch may begin inside of one,
 // since a log start that DeleteRecords set may lie there.
 func follows(l *Log, v batch.View, next core.Offset) bool {
-	if v.LastDelta() < 0 || v.BaseOffset() < 0 || v.LastOffset() < v.BaseOffset() || v.LastOffset()-l.active().base > math.MaxInt32 && l.active().size == 0 {
-		return false
+	if v.LastDelta() < 0 || v.BaseOffset() < 0 || v.LastOffset() < v.BaseOffset() || v.LastOffset()-next > math.MaxInt32 {
+		return false // the last: a segment, which may begin at next, counts offsets in 31 bits
 	}
 	if g := l.active(); next == l.end && len(l.segs) == 1 && g.size == 0 {
 		return v.LastOffset() >= next && v.BaseOffset() <= next
@@ -96,7 +100,7 @@ func (s *Store) place(now core.Now, l *Log, v batch.View, out *core.Out) {
 	}
 	g := l.active()
 	l.begin(v.LeaderEpoch(), v.BaseOffset())
-	l.ring.push(border{base: v.BaseOffset(), end: v.LastOffset() + 1, seg: g.base, pos: g.size, size: int64(v.Size())})
+	l.ring.push(border{base: v.BaseOffset(), end: v.LastOffset() + 1, seg: g.base, pos: g.size, size: int64(v.Size())}, s.cfg.Sizes.Borders)
 	l.produced(v, markerOf(v))
 	g.add(v, l.cfg.IndexInterval)
 	l.end = g.end
@@ -215,13 +219,13 @@ func (s *Store) rewrite(l *Log, g *segment, out *core.Out) {
 	d := l.doubt[0]
 	l.busy = true
 	out.Mark("log.rewrite")
-	out.Read(s.start(l, op{kind: opReread}), g.file, d.from, min(rewriteBytes, d.to-d.from))
+	out.Read(s.start(l, op{kind: opReread}), g.file, d.from, min(s.cfg.Sizes.RewriteBytes, d.to-d.from))
 }
 
 func (s *Store) reread(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 	d := l.doubt[0]
 	g := l.find(d.seg)
-	if g == nil || int64(len(ev.Data)) != min(rewriteBytes, d.to-d.from) {
+	if g == nil || int64(len(ev.Data)) != min(s.cfg.Sizes.RewriteBytes, d.to-d.from) {
 		s.fail(l, "bytes above the recovery point vanished while they were written anew", out)
 		return
 	}

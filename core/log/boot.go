@@ -15,7 +15,6 @@ type boot struct {
 	clean   bool
 	listed  []core.Entry
 	points  [pointKinds][]checkpointRow
-	damaged string // a checkpoint that can't be read, by name
 	kind    pointKind
 	waiting []LogID // to be loaded, the next first
 	loading int
@@ -50,15 +49,15 @@ func (s *Store) bootStep(now core.Now, ev *core.Event, out *core.Out) {
 	switch b.stage {
 	case bootList:
 		if ev.Err != core.OK {
-			b.damaged = "cannot list the log directory: " + ev.Err.String()
-			out.Note(core.Error, b.damaged)
+			s.damaged = "cannot list the log directory: " + ev.Err.String()
+			out.Note(core.Error, s.damaged)
 			s.bootEnd(out)
 			return
 		}
 		b.listed = core.ParseList(ev.Data)
 		if b.stage = bootPoints; s.listed(cleanMarker) >= 0 {
 			b.stage = bootMarker
-			s.readSmall(next(), s.cfg.Dir+"/"+cleanMarker, smallFileMax, out)
+			s.readSmall(next(), s.cfg.Dir+"/"+cleanMarker, s.listed(cleanMarker), out)
 			return
 		}
 	case bootMarker:
@@ -70,13 +69,14 @@ func (s *Store) bootStep(now core.Now, ev *core.Event, out *core.Out) {
 		out.Remove(next(), s.cfg.Dir+"/"+cleanMarker)
 		return
 	case bootUnmark:
-		b.stage = bootUnmarked
+		if b.stage = bootUnmarked; ev.Err != core.OK {
+			s.damaged = "cannot remove the clean marker: " + ev.Err.String()
+		}
 		out.SyncDir(next(), s.cfg.Dir)
 		return
 	case bootUnmarked:
 		if ev.Err != core.OK {
-			b.clean = false
-			b.damaged = "cannot sync the removal of the clean marker: " + ev.Err.String()
+			s.damaged = "cannot sync the removal of the clean marker: " + ev.Err.String()
 		}
 		b.stage = bootPoints
 	case bootPoints:
@@ -117,7 +117,7 @@ func (s *Store) pointRead(ev *core.Event) {
 	b := &s.boot
 	rows, ok := parseCheckpoint(ev.Data)
 	if ok = ok && (ev.Err == core.OK || ev.Err == core.ShortRead); !ok && b.kind != pointHigh {
-		b.damaged = pointFiles[b.kind] + " is damaged"
+		s.damaged = pointFiles[b.kind] + " is damaged"
 	}
 	b.points[b.kind] = rows
 }
@@ -151,6 +151,15 @@ func (s *Store) bootLogs(now core.Now, out *core.Out) {
 		l.start, l.wantStart, l.high = l.saved[pointStart], l.saved[pointStart], l.saved[pointHigh]
 		b.waiting = append(b.waiting, l.id)
 	}
+	for kind := range pointKinds {
+		for _, r := range b.points[kind] {
+			if _, there := s.byName[r.p]; !there {
+				var rows [pointKinds]core.Offset
+				rows[kind] = r.offset
+				s.forsake(now, r.p, rows)
+			}
+		}
+	}
 	if !b.clean && len(b.waiting) > 0 {
 		out.Mark("log.unclean-boot")
 	}
@@ -168,8 +177,8 @@ func (s *Store) loadMore(now core.Now, out *core.Out) {
 			continue
 		}
 		b.loading++
-		if b.damaged != "" {
-			s.fail(l, b.damaged, out)
+		if s.damaged != "" {
+			s.fail(l, s.damaged, out)
 			continue
 		}
 		_, known := rowOf(b.points[pointRecovery], l.p)

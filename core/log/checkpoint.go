@@ -25,6 +25,67 @@ type point struct {
 	dirty   bool // the file is older than the logs
 	writing bool
 	again   bool // somebody waits for a state newer than the one being written
+	begun   uint64
+	done    uint64 // writes begun, and the newest of them that is durable
+}
+
+// staleRow is a name whose log is gone, while a checkpoint file may still hold its row. A new log of the name waits until
+// none does: else a crash would leave it the old recovery point, below which its own records seem lost, and the old
+// start, which hides them. A row is gone once its file is written for the needed time. Since that is due within
+// CheckpointTime, there are no more of these than logs deleted in so long.
+type staleRow struct {
+	p    Partition
+	need [pointKinds]uint64
+}
+
+// rows is what the files may say of a log.
+func (l *Log) rows() (rows [pointKinds]core.Offset) {
+	for kind := range rows {
+		rows[kind] = max(l.saved[kind], l.saving[kind])
+	}
+	return rows
+}
+
+// forsake notes that a name's rows are to go.
+func (s *Store) forsake(now core.Now, p Partition, rows [pointKinds]core.Offset) {
+	r := staleRow{p: p}
+	for kind, offset := range rows {
+		if offset > 0 {
+			r.need[kind] = s.points[kind].begun + 1
+			s.dirtyPoint(now, pointKind(kind))
+		}
+	}
+	if r.need != [pointKinds]uint64{} {
+		s.stale = append(s.stale, r)
+	}
+}
+
+// cleared reports whether no file holds a row of a former log of this name; if some may, they are written now.
+func (s *Store) cleared(p Partition, out *core.Out) bool {
+	none := true
+	for i := range s.stale {
+		if s.stale[i].p != p {
+			continue
+		}
+		none = false
+		for kind := range pointKinds {
+			if s.points[kind].begun < s.stale[i].need[kind] {
+				s.writePoint(kind, out)
+			}
+		}
+	}
+	return none
+}
+
+func (s *Store) dropStaleRows() {
+	s.stale = slices.DeleteFunc(s.stale, func(r staleRow) bool {
+		for kind := range pointKinds {
+			if s.points[kind].done < r.need[kind] {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // checkpointRow is one row of a checkpoint file.
@@ -110,11 +171,15 @@ func (s *Store) writePoints(now core.Now, out *core.Out) {
 // writePoint writes one checkpoint. Only what is true and durable now goes in: it never runs ahead of a sync.
 func (s *Store) writePoint(kind pointKind, out *core.Out) {
 	pt := &s.points[kind]
+	if s.damaged != "" {
+		return // what the files say may be put right by an operator; what we would write is wrong
+	}
 	if pt.writing {
 		pt.again = true
 		return
 	}
 	pt.writing, pt.dirty, pt.again = true, false, false
+	pt.begun++
 	rows := make([]checkpointRow, 0, len(s.order))
 	for _, id := range s.order {
 		l := s.logs[id]
@@ -170,6 +235,8 @@ func (s *Store) pointWritten(now core.Now, kind pointKind, err core.Errno, out *
 		s.stopStep(now, out)
 		return
 	}
+	pt.done = pt.begun
+	s.dropStaleRows()
 	for _, id := range s.order {
 		l := s.logs[id]
 		l.saved[kind] = l.saving[kind]
@@ -185,6 +252,7 @@ func (s *Store) pointWritten(now core.Now, kind pointKind, err core.Errno, out *
 			s.started(now, l, out)
 		}
 		s.cutReady(now, l, out)
+		s.beginCreate(l, out)
 	}
 	s.stopStep(now, out)
 }

@@ -18,10 +18,20 @@ func (s *Store) Create(now core.Now, p Partition, topic core.TopicID, cfg Config
 	l := &Log{p: p, topic: topic, cfg: effective(p.Topic, cfg), known: true, state: creating, flushAt: core.Never, epochsSaved: -1}
 	l.dir = s.cfg.Dir + "/" + l.name()
 	s.enter(l)
-	if !s.nameTaken(l) {
-		s.mkdir(l, out)
+	if s.damaged != "" {
+		s.fail(l, s.damaged, out)
+		return l.id
 	}
+	s.beginCreate(l, out)
 	return l.id
+}
+
+// beginCreate begins to make a new log once nothing is left of a former one of its name.
+func (s *Store) beginCreate(l *Log, out *core.Out) {
+	if l.state == creating && !l.made.begun && !s.nameTaken(l) && s.cleared(l.p, out) {
+		l.made.begun = true
+		out.Mkdir(s.start(l, op{kind: opMkdir}), l.dir)
+	}
 }
 
 // nameTaken reports whether a deleted log of this name still has its directory: making ours would not be ordered
@@ -33,11 +43,6 @@ func (s *Store) nameTaken(l *Log) bool {
 		}
 	}
 	return false
-}
-
-func (s *Store) mkdir(l *Log, out *core.Out) {
-	l.made.begun = true
-	out.Mkdir(s.start(l, op{kind: opMkdir}), l.dir)
 }
 
 // made goes on when the directory is there: files in it can't be made before.
@@ -64,12 +69,16 @@ func (s *Store) creating(now core.Now, l *Log, out *core.Out) {
 		s.retainAt = now.Mono.After(s.cfg.RetentionCheck)
 	}
 	s.changed(Change{ID: l.id, What: Loaded})
+	s.pump(now, l, out)
 }
 
-// SetTopicID writes the topic id of a log that was found without one.
+// SetTopicID writes the topic id of a log that was found without one: a crash came between its directory and its id.
+// The log is being created again, so Loaded follows: records that were acknowledged before the id is durable would be
+// nobody's after the next crash.
 func (s *Store) SetTopicID(now core.Now, id LogID, topic core.TopicID, out *core.Out) {
-	if l := s.live(id); l != nil && l.state == online && l.topic != topic {
-		l.topic = topic
+	if l := s.live(id); l != nil && l.state == online && l.cut == nil && l.topic.IsZero() && !topic.IsZero() {
+		out.Mark("log.topic-id-missing")
+		l.topic, l.state, l.made = topic, creating, created{begun: true, parent: true}
 		s.putTopic(l, out)
 	}
 }

@@ -13,7 +13,9 @@
 //
 // # States of a log
 //
-//	creating  its directory and files are being made and synced. No reads or appends. In flight: the steps of create.
+//	creating  its directory and files are being made and synced. No reads or appends. In flight: the steps of create. It
+//	          waits first for what is left of a former log of its name: a rename, rows of the checkpoints. A log that is
+//	          found without a topic id is created again from there on (SetTopicID).
 //	loading   its files are being listed, read, recovered. In flight: one load step, or the rewrite and sync at its end.
 //	online    serves. In flight: any number of writes, one sync or rewrite, one replacement of the epoch file, seals
 //	          of rolled segments, any number of seeks and reads; while it is cut (Truncate) no appends.

@@ -70,6 +70,20 @@ func (l *Log) trimEpochs(start core.Offset) {
 	l.epochsDirty = true // but what the file says at or above the start still holds, so epochsSaved stays
 }
 
+// dropEpochs forgets epochs that begin at or above an end. Until the file says the same, the recovery point stays below the
+// newest that is left, so that a crash gathers it anew.
+func (s *Store) dropEpochs(l *Log, end core.Offset, out *core.Out) {
+	n := len(l.epochs)
+	for n > 0 && l.epochs[n-1].start >= end {
+		n--
+	}
+	if n < len(l.epochs) {
+		l.epochs, l.epochsDirty = l.epochs[:n], true
+		l.epochsSaved = l.Epoch() - 1
+		s.saveEpochs(l, out)
+	}
+}
+
 // saveEpochs replaces the epoch file if it lags and is not being replaced.
 func (s *Store) saveEpochs(l *Log, out *core.Out) {
 	if l.epochsPut || l.Epoch() <= l.epochsSaved && !l.epochsDirty {

@@ -139,14 +139,26 @@ func (s *script) command(t *testing.T, d *datadriven.TestData, b *strings.Builde
 	case "damage": // flip a byte of a file, on the platter too
 		var file string
 		d.ScanArgs(t, "file", &file)
-		_, _, n := w.lookup("d/t-0/" + file)
+		if !d.HasArg("root") {
+			file = "t-0/" + file
+		}
+		_, _, n := w.lookup("d/" + file)
 		require.NotNil(t, n)
 		n.data[arg("at", 0)] ^= 1
 		n.synced = append([]byte(nil), n.data...)
+	case "make": // an empty file, on the platter too
+		var file string
+		d.ScanArgs(t, "file", &file)
+		dir, name, _ := w.lookup("d/t-0/" + file)
+		n := &node{}
+		dir.entries[name], dir.platter[name] = n, n
 	case "delete-before":
 		fmt.Fprintln(b, w.s.DeleteBefore(now, s.id, core.Offset(arg("to", 0)), &w.out))
 		w.gather()
 		w.run()
+	case "delete-before-begin": // and let it be in flight
+		fmt.Fprintln(b, w.s.DeleteBefore(now, s.id, core.Offset(arg("to", 0)), &w.out))
+		w.gather()
 	case "delete-topic":
 		w.s.Delete(now, s.id, &w.out)
 		w.gather()

@@ -148,6 +148,7 @@ func (s *Store) loadListed(now core.Now, l *Log, ev *core.Event, out *core.Out) 
 		}
 	}
 	slices.Reverse(d.snaps)
+	s.dropOrphans(l, out)
 	s.dropStale(l, out)
 	if len(l.segs) == 0 {
 		g := newSegment(l.start, s.file(), now)
@@ -189,6 +190,18 @@ func (s *Store) dropStale(l *Log, out *core.Out) {
 	if len(l.segs) > 0 {
 		l.start = max(l.start, l.segs[0].base)
 		l.wantStart = l.start
+	}
+}
+
+// dropOrphans removes index files without a segment: a crash came while it was let go.
+func (s *Store) dropOrphans(l *Log, out *core.Out) {
+	for _, e := range l.load.files {
+		for _, suffix := range []string{".index", ".timeindex", ".txnindex"} {
+			if base, ok := parseName(e.Name, suffix); ok && e.Size >= 0 && l.load.size(segmentName(base, ".log")) < 0 {
+				out.Mark("log.orphan-index")
+				out.Remove(s.start(l, op{kind: opLoose}), l.dir+"/"+e.Name)
+			}
+		}
 	}
 }
 

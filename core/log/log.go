@@ -143,6 +143,12 @@ func (l *Log) Segments() []SegmentInfo {
 	return infos
 }
 
+// SegmentCount is how many segments the log has.
+func (l *Log) SegmentCount() int { return len(l.segs) }
+
+// ProducerCount is how many producers the log remembers.
+func (l *Log) ProducerCount() int { return len(l.producers) }
+
 func (l *Log) name() string { return l.p.Topic + "-" + strconv.Itoa(int(l.p.Partition)) }
 
 func (l *Log) active() *segment { return l.segs[len(l.segs)-1] }

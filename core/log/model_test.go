@@ -34,7 +34,9 @@ func (m *model) end() core.Offset {
 	return m.base
 }
 
-// reset follows a log that lost all records above its start: it begins anew there.
+// reset follows a log that lost all records above its start: it begins anew there. That is right where the high watermark
+// may be above what is durable (Replicated), and where a Truncate took the batch that the start lies in: no record that may be
+// read is lost, and offsets below the start are never given out again.
 func (x *machine) reset() {
 	if n := x.w.marks.Count("log.start-above-end"); n > x.resets {
 		x.resets, x.m.batches, x.m.base = n, nil, x.log().end
@@ -192,6 +194,9 @@ func (x *machine) recovered(t *rapid.T) {
 	require.GreaterOrEqual(t, l.end, x.m.durable, "I12: durable records are gone")
 	require.GreaterOrEqual(t, l.start, x.m.start, "I71: the start fell")
 	x.m.start = l.start
+	if l.cfg.Durability == Synced && !x.m.cutting { // a start is at most the high watermark, so what it stands on was durable
+		require.Equal(t, x.resets, x.w.marks.Count("log.start-above-end"), "a log began anew at its start")
+	}
 	if x.m.cutting { // some of what was to be cut may be there still
 		x.m.batches, x.m.cutting, x.m.maybe = append(x.m.batches, x.m.maybe...), false, nil
 	}
@@ -252,6 +257,11 @@ func (x *machine) append(t *rapid.T) {
 	if p != nil && l.Online() {
 		require.Equal(t, NewBatch, x.w.s.CheckProducer(x.id, b).State)
 	}
+	if e := l.Epoch(); e > 0 && l.Online() && !x.m.cutting && rapid.IntRange(0, 7).Draw(t, "old epoch") == 0 {
+		_, err := x.w.s.Append(x.w.now, x.id, b, e-1, &x.w.out)
+		require.Equal(t, OldEpoch, err)
+		require.Equal(t, BadBatch, x.w.s.AppendExact(x.w.now, x.id, stamped(b, l.end, e-1), &x.w.out))
+	}
 	base, err := x.w.s.Append(x.w.now, x.id, b, x.epoch, &x.w.out)
 	if err != AppendOK {
 		require.True(t, !l.Online() || x.m.cutting, err.String())
@@ -264,6 +274,14 @@ func (x *machine) append(t *rapid.T) {
 		require.Equal(t, Duplicate, x.w.s.CheckProducer(x.id, b).State, "I57")
 	}
 	x.w.gather()
+}
+
+// stamped is a copy of a batch as a leader of an epoch would have it at an offset.
+func stamped(b []byte, base core.Offset, epoch core.Epoch) []byte {
+	v := batch.View(bytes.Clone(b))
+	v.SetBaseOffset(base)
+	v.SetLeaderEpoch(epoch)
+	return v
 }
 
 func (x *machine) truncate(t *rapid.T) {
@@ -326,6 +344,14 @@ func TestStateMachine(t *testing.T) {
 		if rapid.Bool().Draw(t, "replicate") {
 			cfg.Durability, w.cfg.Durability = Replicated, Replicated
 			cfg.FlushMessages = rapid.Int64Range(2, 50).Draw(t, "flush.messages")
+		}
+		if rapid.Bool().Draw(t, "small") { // steps so small that a segment takes many
+			size := rapid.Int64Range(1, 600)
+			w.cfg.Sizes = Sizes{
+				ScanBytes: size.Draw(t, "scan"), ScanRows: rapid.Int64Range(1, 4).Draw(t, "rows"), RewriteBytes: size.Draw(t, "rewrite"),
+				SeekBytes: size.Draw(t, "seek"), TimeScanBytes: size.Draw(t, "time.scan"), Borders: rapid.IntRange(1, 8).Draw(t, "borders"),
+			}
+			w.cfg.CheckpointBytes = rapid.Int64Range(1, 3000).Draw(t, "checkpoint")
 		}
 		if os.Getenv("KLAMM_TRACE") != "" {
 			w.trace = func(s string) { t.Log(s) }
@@ -426,7 +452,9 @@ func (x *machine) stop(t *rapid.T, cfg Config) {
 		x.w.s.Stop(x.w.now, &x.w.out)
 		x.w.gather()
 		x.w.run()
-		require.Equal(t, before, x.bytes(), "I11")
+		if !x.m.faulty { // else the one failure that leaves a log online: a file of a dropped segment kept its name, to go at the next start
+			require.Equal(t, before, x.bytes(), "I11")
+		}
 	}
 	x.restart(t, cfg)
 }

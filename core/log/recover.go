@@ -16,7 +16,7 @@ func (s *Store) beginScan(now core.Now, l *Log, out *core.Out) {
 	for _, g := range l.segs[d.from:] {
 		g.limit, g.size, g.end, g.ready = g.size, 0, g.base, true
 	}
-	d.i, d.expect, d.n = d.from, -1, scanBytes
+	d.i, d.expect, d.n = d.from, -1, s.cfg.Sizes.ScanBytes
 	if d.oldest {
 		l.epochs = nil
 	}
@@ -102,8 +102,8 @@ func (s *Store) scanNext(now core.Now, l *Log, out *core.Out) {
 	for d.i < len(l.segs) {
 		g := l.segs[d.i]
 		if g.size < g.limit {
-			d.n = min(max(d.n, scanBytes), g.limit-g.size)
-			out.DoWork(s.start(l, op{kind: opLoad}), workCheck, workArgs(1, 0, 0), g.file, g.size, d.n)
+			d.n = min(max(d.n, s.cfg.Sizes.ScanBytes), g.limit-g.size)
+			out.DoWork(s.start(l, op{kind: opLoad}), workCheck, workArgs(1, s.cfg.Sizes.ScanRows, 0), g.file, g.size, d.n)
 			return
 		}
 		if d.i+1 < len(l.segs) && l.end < l.segs[d.i+1].base && !s.hole(l, l.segs[d.i+1].base, out) {
@@ -165,7 +165,7 @@ func (s *Store) checked(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 		s.fold(l, g, v, m)
 	}
 	got := d.n
-	switch d.n = scanBytes; {
+	switch d.n = s.cfg.Sizes.ScanBytes; {
 	case how == endedBad && d.tail && d.expect >= 0:
 		s.scanAll(now, l, out)
 	case how == endedBad:
@@ -204,7 +204,7 @@ func (s *Store) fits(l *Log, g *segment, v batch.View) bool {
 func (s *Store) fold(l *Log, g *segment, v batch.View, m marker) {
 	d, pos := l.load, g.size
 	l.begin(v.LeaderEpoch(), v.BaseOffset())
-	l.ring.push(border{base: v.BaseOffset(), end: v.LastOffset() + 1, seg: g.base, pos: pos, size: int64(v.Size())})
+	l.ring.push(border{base: v.BaseOffset(), end: v.LastOffset() + 1, seg: g.base, pos: pos, size: int64(v.Size())}, s.cfg.Sizes.Borders)
 	if v.BaseOffset() >= d.snap {
 		l.produced(v, m)
 	}
@@ -339,7 +339,10 @@ func (s *Store) loadedAll(now core.Now, l *Log, out *core.Out) {
 	l.saving = l.saved
 	l.written, l.durable = l.end, min(max(d.point, l.start), l.end)
 	l.high = min(max(l.high, l.start), l.end)
-	l.doubt = d.doubt
+	// What lies below the durable end is not asked for any more (a start may be far above the recovery point), and
+	// nothing would take it from the list's head.
+	l.doubt = slices.DeleteFunc(d.doubt, func(x doubt) bool { return l.find(x.seg).end <= l.durable })
+	d.doubt = nil // one owner
 	if d.tail {
 		l.epochsSaved = l.Epoch()
 	} else if !d.oldest { // the recovery point was never above an entry that the file lacked

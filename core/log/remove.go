@@ -26,6 +26,7 @@ func (s *Store) giveUp(now core.Now, id LogID, suffix string, out *core.Out) {
 		return
 	}
 	s.forget(l)
+	s.forsake(now, l.p, l.rows())
 	if l.state == creating && !l.made.begun {
 		s.logs[id] = nil // it has no directory yet
 		s.changed(Change{ID: id, What: Gone})
@@ -91,9 +92,7 @@ func (s *Store) gone(now core.Now, l *Log, err core.Errno, out *core.Out) {
 	s.logs[l.id] = nil
 	s.changed(Change{ID: l.id, What: Gone})
 	if id, ok := s.byName[l.p]; ok {
-		if m := s.logs[id]; m.state == creating && !m.made.begun && !s.nameTaken(m) {
-			s.mkdir(m, out)
-		}
+		s.beginCreate(s.logs[id], out)
 	}
 }
 

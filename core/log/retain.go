@@ -6,10 +6,10 @@ import (
 
 // DeleteBefore raises the log start (KIP-107), to the high watermark at most. Start says when it is durable: only
 // then do readers see it, since a start that was seen never falls, not after a crash either. It reports false if
-// to is out of range.
+// to is out of range, or the log is being cut.
 func (s *Store) DeleteBefore(now core.Now, id LogID, to core.Offset, out *core.Out) bool {
 	l := s.live(id)
-	if l == nil || l.state != online || to > l.high || to < l.start {
+	if l == nil || l.state != online || to > l.high || to < l.start || l.cut != nil {
 		return false
 	}
 	s.raiseStart(now, l, to, out)

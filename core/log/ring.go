@@ -6,23 +6,18 @@ import (
 	"klamm/core"
 )
 
-// Bounds of this room. A ring that is full forgets its oldest border: then a read has to seek.
+// Bounds of this room; those of single steps are Sizes. A ring that is full forgets its oldest border: then a read has
+// to seek.
 const (
-	ringMax       = 512       // newest batch borders kept per log
-	soughtMax     = 8         // borders found by Seek kept per log
-	rewriteBytes  = 1 << 20   // of one step of rewriting doubtful bytes
-	scanBytes     = 1 << 20   // of one step of a recovery
-	seekBytes     = 64 << 10  // of one step of a seek; more only for a batch that is larger
-	timeScanBytes = 1 << 20   // of one step of a search by timestamp
-	inflateMax    = 256 << 20 // of one batch that is decompressed to look for a timestamp
-	smallFileMax  = 16 << 20  // of checkpoint files; larger ones are damaged
-	indexFileMax  = 256 << 20 // of index files; larger ones are built anew
-	snapshotMax   = 256 << 20 // of a producer snapshot
-	batchesKept   = 5         // per producer, to recognise repeats
-	namesMax      = 255       // bytes of a directory's name
-	producersMax  = 1 << 20   // per log; the one idle longest is forgotten first
-	rowsMax       = 8192      // batches described by one step of a recovery
-	uuidHex       = "0123456789abcdef"
+	soughtMax    = 8         // borders found by Seek kept per log
+	inflateMax   = 256 << 20 // of one batch that is decompressed to look for a timestamp
+	smallFileMax = 256 << 20 // of checkpoint files: rows of millions of partitions; larger ones are damaged
+	indexFileMax = 256 << 20 // of index files; larger ones are built anew
+	snapshotMax  = 256 << 20 // of a producer snapshot
+	batchesKept  = 5         // per producer, to recognise repeats
+	namesMax     = 255       // bytes of a directory's name
+	producersMax = 1 << 20   // per log; the one idle longest is forgotten first
+	uuidHex      = "0123456789abcdef"
 )
 
 // border is where a batch lies.
@@ -43,9 +38,9 @@ type ring struct {
 
 func (r *ring) at(i int) *border { return &r.b[(r.first+i)%len(r.b)] }
 
-func (r *ring) push(x border) {
-	if r.n == len(r.b) {
-		if r.n == ringMax {
+func (r *ring) push(x border, most int) {
+	if r.n == len(r.b) || r.n >= most {
+		if r.n >= most {
 			r.first = (r.first + 1) % len(r.b)
 			r.n--
 		} else {

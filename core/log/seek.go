@@ -160,9 +160,9 @@ func (s *Store) scan(l *Log, t Ticket, k *seek, g *segment, pos int64, out *core
 		pos = 0
 	}
 	k.stage, k.pos, k.hinted = seekScan, pos, pos > 0
-	k.n = seekBytes
+	k.n = s.cfg.Sizes.SeekBytes
 	if k.what == TimeFound {
-		k.n = timeScanBytes
+		k.n = s.cfg.Sizes.TimeScanBytes
 	}
 	s.scanStep(l, t, k, g, out)
 }

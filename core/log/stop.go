@@ -26,6 +26,10 @@ func (s *Store) Stop(now core.Now, out *core.Out) {
 		s.stopped("the logs were still being loaded")
 		return
 	}
+	if s.damaged != "" {
+		s.stopped(s.damaged)
+		return
+	}
 	for _, id := range s.order {
 		if l := s.logs[id]; l.state == online {
 			s.pump(now, l, out)

@@ -26,6 +26,8 @@ type Store struct {
 	putFree  []uint32
 	boot     boot
 	points   [pointKinds]point
+	stale    []staleRow
+	damaged  string    // why nothing of this directory is to be trusted, nor written over; else empty
 	pointsAt core.Time // when the dirty checkpoints are due; Never if none is
 	dirty    int64     // bytes made durable since the recovery points were written
 	retainAt core.Time

@@ -20,7 +20,8 @@ const (
 )
 
 // Truncate cuts off all batches that end above to. A caller makes sure that to is not below the start, nor below what
-// the log has promised. If it returns AppendOK, Truncated follows, with the new end.
+// the log has promised. If it returns AppendOK, Truncated follows, with the new end; LogBusy also says that the start is
+// being raised above to.
 func (s *Store) Truncate(now core.Now, id LogID, to core.Offset, out *core.Out) AppendError {
 	l, err := s.appendable(id)
 	if err != AppendOK {
@@ -28,8 +29,12 @@ func (s *Store) Truncate(now core.Now, id LogID, to core.Offset, out *core.Out) 
 	}
 	core.Must(to >= l.start, "a log is not cut below its start")
 	if to >= l.end {
+		s.dropEpochs(l, l.end, out)
 		s.changed(Change{ID: id, What: Truncated, Offset: l.end})
 		return AppendOK
+	}
+	if to < l.wantStart {
+		return LogBusy // the start is on its way beyond that
 	}
 	l.cut = &cut{to: to, point: l.segs[l.at(to)].base}
 	s.pump(now, l, out)
@@ -49,7 +54,7 @@ func (s *Store) cutReady(now core.Now, l *Log, out *core.Out) {
 				return
 			}
 		}
-		if l.writes.n > 0 || l.busy || l.durable < l.end || l.epochsPut {
+		if l.writes.n > 0 || l.busy || l.durable < l.end || l.epochsPut || l.wantStart > l.start {
 			return
 		}
 		c.stage = cutPoint

@@ -26,7 +26,7 @@ func Work(kind core.WorkKind, args, bytes []byte) []byte {
 	c := int64(binary.BigEndian.Uint64(args[16:]))
 	switch kind {
 	case workCheck:
-		return check(bytes, a != 0)
+		return check(bytes, a != 0, b)
 	case workIndex:
 		if !soundIndex(bytes, 1<<31) {
 			return nil
@@ -67,11 +67,11 @@ const (
 	endedBad                // at bytes that are no batch, or whose checksum is wrong
 )
 
-// check walks batches and describes them.
-func check(b []byte, crc bool) []byte {
+// check walks batches and describes rowsMax of them at most.
+func check(b []byte, crc bool, rowsMax int64) []byte {
 	res := make([]byte, checkHead, checkHead+checkRow*min(64, len(b)/batch.HeaderBytes))
 	how := endedClean
-	for rows := 0; len(b) > 0 && rows < rowsMax; rows++ {
+	for rows := int64(0); len(b) > 0 && rows < rowsMax; rows++ {
 		v, rest, is := batch.First(b)
 		if is == batch.NoBatch {
 			how = endedShort

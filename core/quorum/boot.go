@@ -64,8 +64,6 @@ const (
 	stateFile     = "quorum-state"
 	stateTemp     = "quorum-state.tmp"
 	bootstrapFile = "bootstrap.checkpoint"
-	// replayBytes is how much of the log is read at a time.
-	replayBytes = 4 << 20
 )
 
 func (n *Node) dir() string { return n.cfg.LogDir + "/" + Partition.Topic + "-0" }
@@ -390,7 +388,7 @@ func (n *Node) replay(now core.Now, store *log.Store, out *core.Out) {
 		n.hand()
 		return
 	}
-	n.load.ticket = store.ReadAt(now, n.id, from, n.load.until, replayBytes, out)
+	n.load.ticket = store.ReadAt(now, n.id, from, n.load.until, n.cfg.Sizes.ReplayBytes, out)
 }
 
 // replayed takes in a stretch of the log.

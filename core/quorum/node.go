@@ -53,6 +53,19 @@ type Config struct {
 	SnapshotBytes  int64        // metadata.log.max.record.bytes.between.snapshots
 	SnapshotTime   core.Time    // metadata.log.max.snapshot.interval.ms; 0 is never
 	RetentionBytes int64        // metadata.max.retention.bytes
+	Sizes          Sizes
+}
+
+// Sizes are bounds of single steps; see log.Sizes.
+type Sizes struct {
+	ReplayBytes        int64 // of the log read at a time at boot
+	SnapshotBatchBytes int   // a batch of a snapshot is closed at this size
+	SnapshotRecords    int   // encoded in one step
+}
+
+// DefaultSizes returns the sizes for real disks.
+func DefaultSizes() Sizes {
+	return Sizes{ReplayBytes: 4 << 20, SnapshotBatchBytes: 1 << 20, SnapshotRecords: 2000}
 }
 
 // voterSet is what the log says about its voters (KIP-853): nothing, if the configuration names them.
@@ -126,6 +139,9 @@ const (
 
 // New makes a node that has not been booted.
 func New(cfg Config) *Node {
+	if cfg.Sizes == (Sizes{}) {
+		cfg.Sizes = DefaultSizes()
+	}
 	n := &Node{cfg: cfg, id: log.NoLog, ops: core.NewOps[step](table, opsMax), files: fileBase}
 	n.state = state{leader: core.NoNode, voted: core.NoNode}
 	for _, v := range cfg.Voters {

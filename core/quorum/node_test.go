@@ -196,7 +196,7 @@ func TestScripts(t *testing.T) {
 				set := voterSet{kraft: 1, voters: []wire.Voter{{VoterID: 1, VoterDirectoryID: wire.UUID{7}}}}
 				require.NoError(t, os.Mkdir(filepath.Join(w.dir, "__cluster_metadata-0"), 0o755))
 				require.NoError(t, os.WriteFile(meta("00000000000000000000.log"), nil, 0o644))
-				require.NoError(t, os.WriteFile(meta(SnapshotID{}.File()), newSnapshotWriter(0, level, 5, set).finish(), 0o644))
+				require.NoError(t, os.WriteFile(meta(SnapshotID{}.File()), newSnapshotWriter(0, level, 5, set, 1<<20).finish(), 0o644))
 				require.NoError(t, os.WriteFile(filepath.Join(w.dir, bootstrapFile), EncodeSnapshot(parseRecords(d.CmdArgs), level, 0, 5), 0o644))
 				w.boot()
 				return fmt.Sprintf("%d bootstrap records, kraft.version %d, %d voters\n", len(w.node.Bootstrap()), w.node.set.kraft, len(w.node.set.voters)) + w.say()
@@ -317,13 +317,16 @@ func TestDamagedSnapshotIsRefused(t *testing.T) {
 	}
 }
 
+// stepRecords are encoded in one step of a snapshot.
+const stepRecords = 2000
+
 // A large image is written in pieces, and the pieces make one snapshot.
 func TestLargeSnapshotIsWrittenInPieces(t *testing.T) {
 	w := newWorld(t, t.TempDir(), Config{}).boot()
 	for i := range 5 {
 		var records []wire.Record
-		for j := range saveRecordsMax / 2 {
-			name := fmt.Sprint("topic", i*saveRecordsMax+j)
+		for j := range stepRecords / 2 {
+			name := fmt.Sprint("topic", i*stepRecords+j)
 			p := wire.NewPartitionRecord()
 			p.TopicID, p.PartitionID, p.Replicas = topicRecord(name).(*wire.TopicRecord).TopicID, 0, []core.NodeID{1}
 			records = append(records, topicRecord(name), p)
@@ -344,8 +347,8 @@ func TestLargeSnapshotIsWrittenInPieces(t *testing.T) {
 	w = w.crash().boot()
 	require.Empty(t, w.node.Failed())
 	require.Empty(t, w.notes)
-	require.Equal(t, 5*saveRecordsMax/2, w.img.TopicCount())
-	require.Equal(t, 5*saveRecordsMax/2, w.img.PartitionCount())
+	require.Equal(t, 5*stepRecords/2, w.img.TopicCount())
+	require.Equal(t, 5*stepRecords/2, w.img.PartitionCount())
 }
 
 // High is what more than half of the voters hold, however many there are.

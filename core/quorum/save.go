@@ -30,9 +30,6 @@ const (
 	saveFooter
 )
 
-// saveRecordsMax is how many records are encoded in one step.
-const saveRecordsMax = 2000
-
 // WantsSnapshot reports that it is time for a snapshot; the broker answers with Snapshot when it has an image. There is none
 // while a metadata transaction is open: a snapshot in the midst of it would show half of it.
 func (n *Node) WantsSnapshot(now core.Now) bool {
@@ -50,7 +47,7 @@ func (n *Node) Snapshot(now core.Now, img *image.Image, out *core.Out) {
 	}
 	n.savedAt = now.Mono
 	n.save = saving{stage: saveRecords, id: SnapshotID{img.End(), img.Epoch()}, file: n.nextFile(), walk: img.Walk(), since: n.since}
-	n.save.w = newSnapshotWriter(img.Epoch(), img.MetadataLevel(), n.lastMillis, n.set)
+	n.save.w = newSnapshotWriter(img.Epoch(), img.MetadataLevel(), n.lastMillis, n.set, n.cfg.Sizes.SnapshotBatchBytes)
 	out.Open(n.ops.Start(stepClose), n.save.file, n.path(n.save.id.File()+".part"), core.CreateEmpty)
 	n.saveMore(out)
 }
@@ -58,12 +55,12 @@ func (n *Node) Snapshot(now core.Now, img *image.Image, out *core.Out) {
 // saveMore writes the next piece.
 func (n *Node) saveMore(out *core.Out) {
 	s := &n.save
-	records := s.walk.Next(saveRecordsMax)
+	records := s.walk.Next(n.cfg.Sizes.SnapshotRecords)
 	for _, r := range records {
 		s.w.add(r)
 	}
 	s.w.close()
-	if len(records) < saveRecordsMax {
+	if len(records) < n.cfg.Sizes.SnapshotRecords {
 		s.stage = saveFooter
 		s.w.finish()
 	}

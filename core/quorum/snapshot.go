@@ -50,8 +50,6 @@ func (s SnapshotID) compare(t SnapshotID) int {
 }
 
 const (
-	// snapshotBatchBytes is the size at which a batch of a snapshot is closed.
-	snapshotBatchBytes = 1 << 20
 	// snapshotBytesMax bounds a snapshot file that is believed.
 	snapshotBytesMax = 1 << 30
 	// recordsBytesMax bounds one batch of the metadata log when it is decompressed.
@@ -61,7 +59,7 @@ const (
 // EncodeSnapshot gives the bytes of a snapshot file, such as bootstrap.checkpoint: a batch with the header,
 // batches of records, a batch with the footer (KIP-630). The time is that of the last record that it stands for.
 func EncodeSnapshot(records []wire.Record, level int16, epoch core.Epoch, millis int64) []byte {
-	w := newSnapshotWriter(epoch, level, millis, voterSet{})
+	w := newSnapshotWriter(epoch, level, millis, voterSet{}, DefaultSizes().SnapshotBatchBytes)
 	for _, r := range records {
 		w.add(r)
 	}
@@ -73,13 +71,14 @@ type snapshotWriter struct {
 	epoch  core.Epoch
 	level  int16 // the metadata version, which says in which versions records are written
 	millis int64
+	bytes  int // a batch is closed at this size
 	at     core.Offset
 	open   *batch.Builder
 	b      []byte
 }
 
-func newSnapshotWriter(epoch core.Epoch, level int16, millis int64, set voterSet) *snapshotWriter {
-	w := &snapshotWriter{epoch: epoch, level: level, millis: millis}
+func newSnapshotWriter(epoch core.Epoch, level int16, millis int64, set voterSet, bytes int) *snapshotWriter {
+	w := &snapshotWriter{epoch: epoch, level: level, millis: millis, bytes: bytes}
 	control := []controlRecord{{batch.SnapshotHeader, &wire.SnapshotHeaderRecord{LastContainedLogTimestamp: millis}}}
 	if set.kraft > 0 {
 		control = append(control,
@@ -115,7 +114,7 @@ func (w *snapshotWriter) add(r wire.Record) {
 		w.open = batch.NewBuilder(batch.Options{LeaderEpoch: w.epoch})
 	}
 	w.open.Add(w.millis, nil, encodeRecord(r, w.level), nil)
-	if w.open.Bytes() >= snapshotBatchBytes {
+	if w.open.Bytes() >= w.bytes {
 		w.close()
 	}
 }

@@ -53,8 +53,8 @@ var phaseNames = [...]string{"unloaded", "loading", "active", "failed"}
 
 func (p Phase) String() string { return phaseNames[p] }
 
-// LoadBytesMax bounds what one step of a load reads, but for a single batch that is larger.
-const LoadBytesMax = 1 << 20
+// LoadBytes bounds what one step of a load reads, but for a single batch that is larger, unless New is told otherwise.
+const LoadBytes = 1 << 20
 
 // RecordBytesMax bounds the uncompressed records of one batch of a coordinator's log.
 const RecordBytesMax = 64 << 20
@@ -65,6 +65,7 @@ const RecordBytesMax = 64 << 20
 // it became Active; epoch never falls.
 type Shard struct {
 	partition core.TopicPartition
+	loadBytes int64 // of one step of a load
 	id        log.LogID
 	epoch     core.Epoch // of the newest order, load or unload
 	phase     Phase
@@ -79,8 +80,10 @@ type Shard struct {
 	batchEnd  core.Offset // of the batch that reader walks
 }
 
-// New makes the frame of one partition, unloaded.
-func New(p core.TopicPartition) Shard { return Shard{partition: p, epoch: -1} }
+// New makes the frame of one partition, unloaded. A step of a load reads loadBytes at most.
+func New(p core.TopicPartition, loadBytes int64) Shard {
+	return Shard{partition: p, loadBytes: loadBytes, epoch: -1}
+}
 
 // Partition names the partition.
 func (s *Shard) Partition() core.TopicPartition { return s.partition }
@@ -105,7 +108,7 @@ func (s *Shard) Load(now core.Now, store *log.Store, id log.LogID, epoch core.Ep
 		return false
 	}
 	l := store.Log(id)
-	*s = Shard{partition: s.partition, id: id, epoch: epoch, phase: Loading, next: l.Start(), until: l.End()}
+	*s = Shard{partition: s.partition, loadBytes: s.loadBytes, id: id, epoch: epoch, phase: Loading, next: l.Start(), until: l.End()}
 	if l.Offline() != "" {
 		s.phase = Failed
 		return true
@@ -122,7 +125,7 @@ func (s *Shard) Unload(epoch core.Epoch, out *core.Out) (did bool) {
 		return false
 	}
 	did = s.phase != Unloaded
-	*s = Shard{partition: s.partition, epoch: epoch}
+	*s = Shard{partition: s.partition, loadBytes: s.loadBytes, epoch: epoch}
 	return did
 }
 
@@ -134,7 +137,7 @@ func (s *Shard) Changed(c *log.Change, out *core.Out) {
 	switch {
 	case c.What == log.Failed || c.What == log.Gone:
 		out.Mark("shard.log-failed")
-		*s = Shard{partition: s.partition, id: s.id, epoch: s.epoch, phase: Failed}
+		*s = Shard{partition: s.partition, loadBytes: s.loadBytes, id: s.id, epoch: s.epoch, phase: Failed}
 	case c.What == log.Bytes && s.reading && c.Ticket == s.ticket:
 		s.reading, s.chunk = false, c.Data
 		if c.Err != core.OK {
@@ -193,14 +196,14 @@ func (s *Shard) read(now core.Now, store *log.Store, out *core.Out) {
 	// What is not written yet will be, and then the log's change asks Next again.
 	if s.asked = min(s.until, store.Log(s.id).Written()); s.next < s.asked {
 		s.reading = true
-		s.ticket = store.ReadAt(now, s.id, s.next, s.asked, LoadBytesMax, out)
+		s.ticket = store.ReadAt(now, s.id, s.next, s.asked, s.loadBytes, out)
 	}
 }
 
 func (s *Shard) fail(out *core.Out, why string) {
 	out.Mark("shard.unreadable")
 	out.Note(core.Error, "coordinator of "+s.partition.Topic+": "+why+"; its groups are unavailable")
-	*s = Shard{partition: s.partition, id: s.id, epoch: s.epoch, phase: Failed}
+	*s = Shard{partition: s.partition, loadBytes: s.loadBytes, id: s.id, epoch: s.epoch, phase: Failed}
 }
 
 // Finish reports, once, that everything has been replayed: from now on the shard is Active.
