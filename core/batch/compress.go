@@ -53,8 +53,8 @@ const DefaultLevel = 0
 const InflatedBytesMax = 128 << 20
 
 // Compress compresses b. The level is Kafka's (compression.gzip.level 1-9, lz4 1-17, zstd up to 22); DefaultLevel is
-// the codec's default. The result depends on the arguments alone, and on the processor's architecture. Each call
-// makes its encoder anew, since nothing may be shared between machines.
+// the codec's default. The result depends on the arguments alone, and on the processor's architecture: no encoder is
+// kept from one call to the next, but for tables that the libraries clear before they use them again.
 func Compress(c Codec, level int, b []byte) []byte {
 	switch c {
 	case None:
@@ -93,9 +93,15 @@ func Decompress(c Codec, b []byte, limit int) ([]byte, Verdict) {
 	return nil, BadCodec
 }
 
+// smallBytes is the size up to which a codec's default level means its cheapest encoder: the tables of the others cost
+// many times what such a batch does, and find nothing more in it.
+const smallBytes = 4 << 10
+
 func compressGzip(level int, b []byte) []byte {
 	if level < gzip.BestSpeed || level > gzip.BestCompression {
-		level = gzip.DefaultCompression
+		if level = gzip.DefaultCompression; len(b) <= smallBytes {
+			level = gzip.StatelessCompression
+		}
 	}
 	var out bytes.Buffer
 	w, err := gzip.NewWriterLevel(&out, level)

@@ -28,6 +28,13 @@ const (
 // has some would give two records one offset, or none; the length of what is null is -1 and no other negative number;
 // varints have no bits that do not count; and what is decompressed has a bound.
 func Inspect(records []byte) Facts {
+	room := InflatedBytesMax
+	return InspectWithin(records, &room)
+}
+
+// InspectWithin is Inspect for one of the many partitions of a request. Room is what all of them together may still become
+// beyond inflatedTimes of their size; it shrinks by what this one did.
+func InspectWithin(records []byte, room *int) Facts {
 	f := Facts{RecordAt: -1, MinTimestamp: NoTimestamp, MaxTimestamp: NoTimestamp, MaxAt: -1, KeylessAt: -1}
 	v, rest, is := First(records)
 	if is != Good {
@@ -36,7 +43,7 @@ func Inspect(records []byte) Facts {
 	}
 	f.Bytes, f.Trailing, f.Codec, f.Count = len(v), len(rest), v.Codec(), v.Count()
 	if f.Verdict = refuseHeader(v, rest); f.Verdict == Good {
-		f.walk(v)
+		f.walk(v, room)
 	}
 	return f
 }
@@ -69,13 +76,15 @@ func refuseHeader(v View, rest []byte) Verdict {
 }
 
 // walk reads the records.
-func (f *Facts) walk(v View) {
+func (f *Facts) walk(v View, room *int) {
 	b := v.Payload()
 	if f.Codec != None {
-		limit := min(InflatedBytesMax, max(inflatedFree, inflatedTimes*len(b)))
+		limit := min(InflatedBytesMax, max(min(inflatedFree, *room), inflatedTimes*len(b)))
 		if b, f.Verdict = Decompress(f.Codec, b, limit); f.Verdict != Good {
+			*room = max(0, *room-limit) // as much as it may have taken to find out
 			return
 		}
+		*room = max(0, *room-len(b))
 	}
 	base, appended, batchTime := v.BaseTimestamp(), v.AppendTime(), v.MaxTimestamp()
 	var s span

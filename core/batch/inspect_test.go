@@ -177,7 +177,7 @@ func BenchmarkWalk(b *testing.B) {
 	v := plain(Options{}, 164, 100)
 	for b.Loop() {
 		f := Facts{Count: v.Count(), KeylessAt: -1}
-		f.walk(v)
+		f.walk(v, new(int))
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*164), "ns/record")
 }

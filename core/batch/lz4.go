@@ -23,7 +23,8 @@ const (
 	lz4ContentSum = 0x04
 	lz4Unknown    = 0x03 // reserved, dictionary
 	// lz4Times is more than any block grows by when it is decompressed.
-	lz4Times = 256
+	lz4Times      = 256
+	lz4TimesFirst = 8
 )
 
 // lz4Head is the head of every frame that is written: independent blocks of 64 KiB at most, no checksums.
@@ -50,7 +51,7 @@ func compressLZ4(level int, b []byte) []byte {
 // lz4Blocks returns a compressor of blocks: the fast one, or the slow one that searches as far as the level says.
 func lz4Blocks(level int) func(src, dst []byte) (int, error) {
 	if level == DefaultLevel {
-		return new(lz4.Compressor).CompressBlock
+		return func(src, dst []byte) (int, error) { return lz4.CompressBlock(src, dst, nil) }
 	}
 	slow := lz4.CompressorHC{Level: lz4.CompressionLevel(1 << (8 + max(1, min(level, 9))))}
 	return slow.CompressBlock
@@ -126,20 +127,24 @@ func appendLZ4(out, block []byte, raw bool, most, limit int) ([]byte, Verdict) {
 		return append(out, block...), Good
 	}
 	at := len(out)
-	room := min(most, lz4Times*len(block))
-	if cap(out)-at < room {
-		grown := make([]byte, at, max(at+room, 2*cap(out)))
-		copy(grown, out)
-		out = grown
+	// A block does not tell what it holds. Few hold more than a multiple of it: the room for the worst comes second.
+	for _, times := range [...]int{lz4TimesFirst, lz4Times} {
+		room := min(most, times*len(block))
+		if cap(out)-at < room {
+			grown := make([]byte, at, max(at+room, 2*cap(out)))
+			copy(grown, out)
+			out = grown
+		}
+		n, err := lz4.UncompressBlock(block, out[at:at+room])
+		if err != nil || n < 0 {
+			continue
+		}
+		if n > limit-at {
+			return nil, Inflated
+		}
+		return out[:at+n], Good
 	}
-	n, err := lz4.UncompressBlock(block, out[at:at+room])
-	if err != nil || n < 0 {
-		return nil, BadCompression
-	}
-	if n > limit-at {
-		return nil, Inflated
-	}
-	return out[:at+n], Good
+	return nil, BadCompression
 }
 
 // xxh32 is the checksum of lz4 frames, with seed 0.

@@ -19,7 +19,9 @@ const (
 
 func compressZstd(level int, b []byte) []byte {
 	if level == DefaultLevel {
-		level = 3
+		if level = 3; len(b) <= smallBytes {
+			level = 1
+		}
 	}
 	window := zstd.MinWindowSize
 	for window < len(b) && window < zstdWindowMax {

@@ -18,6 +18,3 @@ const (
 	clusterOperations = opCreate | opAlter | opDescribe | opClusterAction | opDescribeConfigs | opAlterConfigs | opIdempotentWrite
 	groupOperations   = opRead | opDelete | opDescribe | opDescribeConfigs | opAlterConfigs
 )
-
-// noOperations stands where authorized operations were not asked for.
-const noOperations int32 = -1 << 31

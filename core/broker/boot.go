@@ -25,6 +25,7 @@ const (
 	stageUnfence          // its leaderships are on their way
 	stageReady            // requests are served
 	stageDraining         // a stop was asked for: what is under way may end, nothing new begins
+	stageLeaving          // the broker's registration is being fenced
 	stageStopping         // logs are flushed and closed
 	stageStopped
 )
@@ -32,10 +33,10 @@ const (
 var stageTexts = [...]string{
 	"not booted", "looking at the log directory", "formatting the log directory", "loading and recovering logs",
 	"replaying the metadata log", "registering this broker", "opening partitions", "taking up leaderships", "ready", "finishing requests before the stop",
-	"flushing logs before the stop", "stopped",
+	"giving up leaderships before the stop", "flushing logs before the stop", "stopped",
 }
 
-// The steps of boot whose effects carry an op of table 1. A step below firstChecked may fail.
+// The steps of boot: what an effect with an op of table 1 was for.
 const (
 	bootMkdir int32 = iota
 	bootOpenMeta
@@ -61,7 +62,7 @@ type booting struct {
 	incarnation core.TopicID
 	file        core.FileID
 	mkdirs      int         // Mkdir steps under way
-	until       core.Offset // the end of the registration in the metadata log
+	until       core.Offset // the end of the registration in the metadata log, or of its change
 	since       core.Time
 }
 
@@ -252,7 +253,8 @@ func (b *Broker) loadLogs(now core.Now, out *core.Out) {
 	cfg := log.DefaultStoreConfig(b.cfg.LogDir)
 	cfg.Table, cfg.FileBase, cfg.Generator = tableStore, storeFiles, b.boot.key
 	cfg.Durability, cfg.RetentionCheck = b.cfg.Durability, b.cfg.RetentionCheck
-	cfg.CheckpointTime = min(cfg.CheckpointTime, b.cfg.CheckpointTime)
+	cfg.CheckpointTime, cfg.CheckpointBytes = min(cfg.CheckpointTime, b.cfg.CheckpointTime), b.cfg.Internal.CheckpointBytes
+	cfg.Sizes = b.cfg.Internal.Log
 	b.store = log.NewStore(cfg)
 	b.store.Boot(now, out)
 }
@@ -263,6 +265,7 @@ func (b *Broker) bootQuorum(now core.Now, out *core.Out) {
 	b.node = quorum.New(quorum.Config{
 		Self: b.cfg.NodeID, Voters: []quorum.Voter{b.voter()}, Directory: b.boot.directoryID, LogDir: b.cfg.LogDir, Log: b.metadataConfig(),
 		SnapshotBytes: b.cfg.SnapshotBytes, SnapshotTime: b.cfg.SnapshotTime, RetentionBytes: b.cfg.MetadataRetentionBytes,
+		Sizes: b.cfg.Internal.Quorum,
 	})
 	b.node.Boot(now, b.store, out)
 }

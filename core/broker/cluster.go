@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"strings"
+
 	"klamm/core"
 	"klamm/core/controller"
 	"klamm/core/image"
@@ -10,6 +12,11 @@ import (
 // register brings this life of the broker into the metadata log, behind what a new leader of the log writes first.
 func (b *Broker) register(now core.Now, out *core.Out) {
 	b.stage = stageRegister
+	if names := controller.Unsupported(b.img); len(names) > 0 {
+		out.Mark("broker.unsupported-features")
+		b.note(now, core.Warn, "the metadata has features at levels that this release does not know: "+strings.Join(names, ", ")+
+			"; what they promise is not kept here. Run the release that set them, or lower them with it", out)
+	}
 	b.ctl = controller.New(controller.Config{
 		Node: b.cfg.NodeID, Partitions: b.cfg.NumPartitions, Replication: b.cfg.ReplicationFactor, DeleteTopics: b.cfg.DeleteTopic,
 		Static: b.cfg.Static, Key: b.newKey(),
@@ -78,6 +85,10 @@ func (b *Broker) committed(now core.Now, d *image.Delta, out *core.Out) { b.prod
 // autoCreate makes a topic for a client that asked for its metadata. until is the end of the metadata log that holds what was
 // made so far.
 func (b *Broker) autoCreate(now core.Now, name string, until core.Offset, out *core.Out) (wire.Code, core.Offset) {
+	if name == offsetsTopic { // its own shape, whoever asks first: the cluster's defaults would lose offsets to retention
+		end, code := b.makeOffsetsTopic(now, out)
+		return code, max(end, until)
+	}
 	records, code, _ := b.ctl.AutoCreate(name)
 	switch {
 	case code == wire.TopicAlreadyExists: // on its way

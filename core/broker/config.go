@@ -6,8 +6,11 @@ import (
 	"strings"
 
 	"klamm/core"
+	"klamm/core/group"
 	"klamm/core/image"
 	"klamm/core/log"
+	"klamm/core/quorum"
+	"klamm/core/shard"
 )
 
 // Listener is one address at which the broker serves, and the address that it tells clients.
@@ -73,6 +76,18 @@ type Config struct {
 	SnapshotTime, MetadataIdle            core.Time
 	MetadataSegmentBytes                  int64
 	MetadataSegmentTime                   core.Time
+
+	Internal Internal
+}
+
+// Internal are the settings klamm.internal.*: sizes of steps that nobody needs to set but simulators, which reach
+// rare paths by them.
+type Internal struct {
+	Log             log.Sizes
+	CheckpointBytes int64
+	Quorum          quorum.Sizes
+	GroupLoadBytes  int64
+	GroupSweep      int
 }
 
 // IPLimit is one override of max.connections.per.ip.
@@ -107,6 +122,70 @@ func (b *Broker) reconfigureBroker() {
 // Klamm's own settings, beside Kafka's.
 var klammSettings = []string{"klamm.auto.format", "klamm.cluster.id", "klamm.durability"}
 
+// internalSetting is one of klamm.internal.*, with its default and its least value.
+type internalSetting struct {
+	name     string
+	def, min int64
+}
+
+const internalPrefix = "klamm.internal."
+
+var internalSettings = []internalSetting{
+	{internalPrefix + "group.load.bytes", shard.LoadBytes, 1},                                // of one step of a coordinator's load
+	{internalPrefix + "group.sweep.offsets", group.SweepMax, 1},                              // of one step of expiry
+	{internalPrefix + "log.borders", int64(log.DefaultSizes().Borders), 1},                   // newest batch borders kept per log
+	{internalPrefix + "log.checkpoint.bytes", log.DefaultStoreConfig("").CheckpointBytes, 1}, // that a checkpoint lags at most
+	{internalPrefix + "log.rewrite.bytes", log.DefaultSizes().RewriteBytes, 1},               // of one step of writing doubtful bytes anew
+	{internalPrefix + "log.scan.batches", log.DefaultSizes().ScanRows, 1},                    // of one step of a recovery
+	{internalPrefix + "log.scan.bytes", log.DefaultSizes().ScanBytes, 1},                     // likewise
+	{internalPrefix + "log.seek.bytes", log.DefaultSizes().SeekBytes, 1},                     // of one step of a seek
+	{internalPrefix + "log.time.scan.bytes", log.DefaultSizes().TimeScanBytes, 1},            // of one step of a search by timestamp
+	{internalPrefix + "metadata.replay.bytes", quorum.DefaultSizes().ReplayBytes, 1},         // of one step of a replay
+	{internalPrefix + "metadata.snapshot.batch.bytes", int64(quorum.DefaultSizes().SnapshotBatchBytes), 1},
+	{internalPrefix + "metadata.snapshot.records", int64(quorum.DefaultSizes().SnapshotRecords), 1}, // of one step of a snapshot
+}
+
+func internalNamed(name string) (internalSetting, bool) {
+	for _, s := range internalSettings {
+		if s.name == name {
+			return s, true
+		}
+	}
+	return internalSetting{}, false
+}
+
+// size reads one of klamm.internal.*.
+func (p *parser) size(name string) int64 {
+	def, known := internalNamed(internalPrefix + name)
+	core.Must(known, "an internal setting that is read is in the table")
+	text, given := p.props.Get(def.name)
+	if !given {
+		return def.def
+	}
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < def.min {
+		p.bad(def.name + "=" + text + ": no number from " + strconv.FormatInt(def.min, 10) + " to 2147483647")
+		return def.def
+	}
+	return n
+}
+
+// internals reads klamm.internal.*.
+func (p *parser) internals(c *Config) {
+	c.Internal = Internal{
+		Log: log.Sizes{
+			ScanBytes: p.size("log.scan.bytes"), ScanRows: p.size("log.scan.batches"), RewriteBytes: p.size("log.rewrite.bytes"),
+			SeekBytes: p.size("log.seek.bytes"), TimeScanBytes: p.size("log.time.scan.bytes"), Borders: int(p.size("log.borders")),
+		},
+		CheckpointBytes: p.size("log.checkpoint.bytes"),
+		Quorum: quorum.Sizes{
+			ReplayBytes: p.size("metadata.replay.bytes"), SnapshotBatchBytes: int(p.size("metadata.snapshot.batch.bytes")),
+			SnapshotRecords: int(p.size("metadata.snapshot.records")),
+		},
+		GroupLoadBytes: p.size("group.load.bytes"), GroupSweep: int(p.size("group.sweep.offsets")),
+	}
+}
+
 // parser gathers what is wrong with a configuration while it reads it.
 type parser struct {
 	props    image.Properties
@@ -128,6 +207,7 @@ func ParseConfig(text string) (Config, []image.Problem) {
 	p.identity(&c)
 	p.listeners(&c)
 	p.numbers(&c)
+	p.internals(&c)
 	if len(p.problems) > 0 {
 		return Config{}, p.problems
 	}
@@ -138,7 +218,7 @@ func (p *parser) bad(text string) { p.problems = append(p.problems, image.Proble
 
 // check looks at one setting by itself, and reports whether it can be read further.
 func (p *parser) check(kv image.Property) bool {
-	if slices.Contains(klammSettings, kv.Name) {
+	if _, internal := internalNamed(kv.Name); internal || slices.Contains(klammSettings, kv.Name) {
 		return true
 	}
 	if strings.HasPrefix(kv.Name, "listener.name.") {

@@ -5,7 +5,10 @@ import (
 	"testing"
 
 	"klamm/core"
+	"klamm/core/group"
 	"klamm/core/log"
+	"klamm/core/quorum"
+	"klamm/core/shard"
 
 	"github.com/stretchr/testify/require"
 )
@@ -115,4 +118,23 @@ func TestConfigRefuses(t *testing.T) {
 	}
 	_, problems := ParseConfig("")
 	require.Contains(t, problems[0].Text, "node.id is missing")
+}
+
+// The settings klamm.internal.* have the rooms' own defaults, can be set, and are checked like others.
+func TestConfigInternal(t *testing.T) {
+	c, problems := ParseConfig("node.id=1\nlog.dirs=/d\n")
+	require.Empty(t, problems)
+	require.Equal(t, log.DefaultSizes(), c.Internal.Log)
+	require.Equal(t, quorum.DefaultSizes(), c.Internal.Quorum)
+	require.Equal(t, log.DefaultStoreConfig("/d").CheckpointBytes, c.Internal.CheckpointBytes)
+	require.EqualValues(t, group.SweepMax, c.Internal.GroupSweep)
+	require.EqualValues(t, shard.LoadBytes, c.Internal.GroupLoadBytes)
+	c, problems = ParseConfig("node.id=1\nlog.dirs=/d\nklamm.internal.log.scan.bytes=300\nklamm.internal.metadata.snapshot.records=7\n")
+	require.Empty(t, problems)
+	require.EqualValues(t, 300, c.Internal.Log.ScanBytes)
+	require.Equal(t, 7, c.Internal.Quorum.SnapshotRecords)
+	for _, line := range []string{"klamm.internal.log.scan.bytes=0", "klamm.internal.log.scan.bytes=x", "klamm.internal.log.scan.byte=1"} {
+		_, problems = ParseConfig("node.id=1\nlog.dirs=/d\n" + line)
+		require.Len(t, problems, 1, line)
+	}
 }

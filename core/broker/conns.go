@@ -36,7 +36,6 @@ type conn struct {
 	paused   bool
 	listener string
 	host     string // of the client, without its port
-	software string // as ApiVersions told it: "name version"
 	queue    []pending
 	nextSeq  uint64
 	held     int64     // bytes of the requests in queue
@@ -430,13 +429,18 @@ func (b *Broker) listener(r request) string {
 	return c.listener
 }
 
-// dropConn closes a connection that went wrong, and says why.
+// dropConn closes a connection that went wrong, and says why. Tasks of its requests are woken: nobody waits for them.
 func (b *Broker) dropConn(id core.ConnID, why string, out *core.Out) {
 	c := b.conns.find(id)
 	if c == nil || c.closing {
 		return
 	}
 	c.closing = true
+	for at := range c.queue {
+		if t := c.queue[at].task; t != 0 {
+			b.tasks.queue(t - 1)
+		}
+	}
 	b.counts.connectionsDropped++
 	b.note(b.now, core.Warn, "closed the connection of "+c.host+": "+why, out)
 	out.CloseConn(id)

@@ -77,6 +77,7 @@ func (b *Broker) groupConfig() group.Config {
 		SessionMin: b.cfg.GroupMinSession, SessionMax: b.cfg.GroupMaxSession, InitialDelay: b.cfg.GroupInitialDelay,
 		MembersMax: b.cfg.GroupMaxSize, MetadataBytesMax: b.cfg.OffsetMetadataMax,
 		Retention: b.cfg.OffsetsRetention, RetentionCheck: b.cfg.OffsetsRetentionCheck,
+		SweepMax: b.cfg.Internal.GroupSweep,
 	}
 }
 
@@ -135,13 +136,13 @@ func (b *Broker) coordinatorsImage(now core.Now, d *image.Delta, out *core.Out) 
 	if len(d.Deleted) == 0 {
 		return
 	}
-	var names []string
+	var topics []group.DeletedTopic
 	for _, t := range d.Deleted {
-		names = append(names, t.Name)
+		topics = append(topics, group.DeletedTopic{Name: t.Name, ID: t.ID})
 	}
 	for i := range b.coords.list {
 		if c := &b.coords.list[i]; c.shard.Phase() == shard.Active {
-			c.groups.TopicsDeleted(b.groupEnv(now, c, out), names)
+			c.groups.TopicsDeleted(b.groupEnv(now, c, out), topics)
 			b.wakeGroups(c)
 		}
 	}
@@ -179,7 +180,7 @@ func (b *Broker) followOffsetsTopic(now core.Now, out *core.Out) {
 		if c == nil {
 			at, _ := slices.BinarySearchFunc(k.list, p.ID, func(c coordinator, p int32) int { return int(c.partition) - int(p) })
 			k.list = slices.Insert(k.list, at, coordinator{
-				partition: p.ID, shard: shard.New(core.TopicPartition{Topic: offsetsTopic, Partition: p.ID}), groups: group.New(b.groupConfig()),
+				partition: p.ID, shard: shard.New(core.TopicPartition{Topic: offsetsTopic, Partition: p.ID}, b.cfg.Internal.GroupLoadBytes), groups: group.New(b.groupConfig()),
 			})
 			c = &k.list[at]
 		}

@@ -21,15 +21,16 @@ const groupsConfig = "offsets.topic.num.partitions=3\n"
 // the broker gave to the call that said as=A.
 func TestGroupScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/groups", func(t *testing.T, path string) {
-		first := runGroupScript(t, path)
-		require.Equal(t, first, runGroupScript(t, path), "two runs of one script")
+		first := runGroupScript(t, path, nil)
+		require.Equal(t, first, runGroupScript(t, path, nil), "two runs of one script")
 	})
 }
 
 var memberIn = regexp.MustCompile(`MemberID=(\S+)`)
 
-func runGroupScript(t *testing.T, path string) uint64 {
+func runGroupScript(t *testing.T, path string, heard func(kmsg.Response)) uint64 {
 	s := &script{t: t, w: newWorld(t)}
+	s.w.heard = heard
 	var names, ids []string // of members
 	name := map[core.ConnID]string{}
 	datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {

@@ -124,6 +124,7 @@ func (b *Broker) produceOne(now core.Now, t *produceTask, p *producePart, record
 	}
 	verdict := f.Refuse(version >= 7, b.maxMessageBytes(h))
 	if early(verdict) {
+		b.counts.refused(verdict, f.Bytes)
 		p.fail(verdictCode(verdict), verdictText(verdict))
 		return
 	}
@@ -139,6 +140,7 @@ func (b *Broker) produceOne(now core.Now, t *produceTask, p *producePart, record
 		p.fail(wire.NotEnoughReplicas, "")
 		return
 	case verdict != batch.Good:
+		b.counts.refused(verdict, f.Bytes)
 		p.fail(verdictCode(verdict), verdictText(verdict))
 		if verdict == batch.BadRecord && f.RecordAt >= 0 {
 			p.records = []recordError{{f.RecordAt, "the record cannot be decoded"}}
@@ -156,6 +158,7 @@ func (b *Broker) produceOne(now core.Now, t *produceTask, p *producePart, record
 			p.fail(wire.RequestTimedOut, "too much is under way")
 			return
 		}
+		b.counts.conversions++
 		to := h.target
 		to.AppendTime, to.Time = h.cfg.AppendTime, now.Wall.Millis()
 		p.stage, p.work = partConverting, b.ops.Start(op{kind: opWork})
@@ -183,6 +186,7 @@ func (b *Broker) refuseBatch(now core.Now, p *producePart, h *hosted, v batch.Vi
 	case h.compacted() && f.KeylessAt >= 0:
 		p.fail(wire.InvalidRecord, "one or more records have no key, and the topic is compacted")
 		p.records = keyless(v)
+		b.counts.keyless++
 	case h.cfg.AppendTime && v.AppendTime():
 		p.fail(wire.InvalidTimestamp, "the batch claims the broker's time (LogAppendTime), which only a broker may set")
 	case !h.cfg.AppendTime && v.AppendTime() && v.MaxTimestamp() == batch.NoTimestamp:
@@ -467,7 +471,7 @@ func appendCode(e log.AppendError) wire.Code {
 		return wire.KafkaStorageError
 	case log.BatchTooLarge:
 		return wire.RecordListTooLarge
-	case log.LogBusy:
+	case log.LogBusy, log.OldEpoch:
 		return wire.NotLeaderOrFollower
 	}
 	return wire.UnknownServerError
@@ -476,7 +480,7 @@ func appendCode(e log.AppendError) wire.Code {
 // early reports that a verdict is found before the partition is looked at.
 func early(v batch.Verdict) bool {
 	switch v {
-	case batch.NoBatch, batch.OldMagic, batch.NewCodec, batch.SecondBatch:
+	case batch.NoBatch, batch.Corrupt, batch.OldMagic, batch.NewCodec, batch.BadTail, batch.SecondBatch:
 		return true
 	}
 	return false
@@ -486,7 +490,7 @@ func verdictCode(v batch.Verdict) wire.Code {
 	switch v {
 	case batch.Good:
 		return wire.None
-	case batch.Corrupt, batch.BadCRC:
+	case batch.Corrupt, batch.BadTail, batch.BadCRC:
 		return wire.CorruptMessage
 	case batch.NewCodec:
 		return wire.UnsupportedCompressionType

@@ -16,15 +16,21 @@ func (b *Broker) metadata(now core.Now, r request, q *kmsg.MetadataRequest, out 
 	t.topicOps, t.clusterOps = q.IncludeTopicAuthorizedOperations, q.IncludeClusterAuthorizedOperations
 	t.all = q.Topics == nil || r.header.Version == 0 && len(q.Topics) == 0
 	create := b.cfg.AutoCreate && (r.header.Version < 4 || q.AllowAutoTopicCreation)
+	seen, made := make(map[metadataTopic]bool, len(q.Topics)), 0
 	for _, topic := range q.Topics {
 		want := metadataTopic{id: topic.TopicID}
 		if topic.Topic != nil {
 			want.name, want.named = *topic.Topic, true
 		}
+		if seen[want] { // what is asked for twice is told once
+			continue
+		}
+		seen[want] = true
 		if !want.named && want.id.IsZero() {
 			t.code = wire.InvalidRequest // a topic that is neither named nor numbered
 		}
-		if want.named && create && b.img.Topic(want.name) == nil {
+		if want.named && create && made < AutoCreatePerRequestMax && b.img.Topic(want.name) == nil {
+			made++
 			want.code, t.until = b.autoCreate(now, want.name, t.until, out)
 			want.creating = want.code == wire.None
 		}
@@ -37,6 +43,10 @@ func (b *Broker) metadata(now core.Now, r request, q *kmsg.MetadataRequest, out 
 	t.deadline = now.Mono.After(autoCreateWait)
 	b.park(r, t, t.deadline, waitKey{kind: waitImage})
 }
+
+// AutoCreatePerRequestMax bounds the topics that one request makes on the way. Those beyond are unknown: the client
+// asks again.
+const AutoCreatePerRequestMax = 200
 
 // autoCreateWait bounds how long a Metadata request waits for a topic that it has made.
 const autoCreateWait = 5 * core.Second

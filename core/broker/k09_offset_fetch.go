@@ -15,8 +15,15 @@ func (b *Broker) offsetFetch(now core.Now, r request, q *kmsg.OffsetFetchRequest
 	resp := kmsg.NewPtrOffsetFetchResponse()
 	t := &groupReply{r: r, resp: resp}
 	if r.header.Version >= 8 {
+		all := make(map[string]bool, len(q.Groups))
 		for i := range q.Groups {
-			resp.Groups = append(resp.Groups, b.fetchOffsets(t, i, &q.Groups[i]))
+			if g := &q.Groups[i]; g.Topics == nil { // all of a group is told once
+				if all[g.Group] {
+					continue
+				}
+				all[g.Group] = true
+			}
+			resp.Groups = append(resp.Groups, b.fetchOffsets(t, len(resp.Groups), &q.Groups[i]))
 		}
 		b.replyDurable(now, t, out)
 		return

@@ -21,7 +21,7 @@ func (b *Broker) findCoordinator(now core.Now, r request, q *kmsg.FindCoordinato
 		t.keys = []string{q.CoordinatorKey}
 	}
 	if t.kind == keyGroup && len(t.keys) > 0 && b.img.Topic(offsetsTopic) == nil {
-		t.until = b.makeOffsetsTopic(now, out)
+		t.until, _ = b.makeOffsetsTopic(now, out)
 	}
 	if t.until > 0 {
 		b.park(r, t, now.Mono.After(autoCreateWait), waitKey{kind: waitImage})
@@ -111,22 +111,22 @@ func (t *findTask) find(b *Broker, key string) kmsg.FindCoordinatorResponseCoord
 }
 
 // makeOffsetsTopic has the controller make __consumer_offsets. It returns the end of the metadata log that holds it,
-// or 0 if it cannot be made now.
-func (b *Broker) makeOffsetsTopic(now core.Now, out *core.Out) core.Offset {
+// or 0 and why it cannot be made now.
+func (b *Broker) makeOffsetsTopic(now core.Now, out *core.Out) (core.Offset, wire.Code) {
 	if b.ctl.Image().Topic(offsetsTopic) != nil { // on its way
-		return b.ctl.Image().End()
+		return b.ctl.Image().End(), wire.None
 	}
 	records, code, text := b.ctl.CreateInternal(controller.Offsets(b.cfg.OffsetsPartitions, b.offsetsReplication(), b.cfg.OffsetsSegment))
 	if code != wire.None {
 		b.note(now, core.Warn, offsetsTopic+" cannot be made, so groups cannot be served: "+code.String()+" "+text+
 			"; with fewer brokers than replicas, set offsets.topic.replication.factor", out)
-		return 0
+		return 0, code
 	}
 	end, ok := b.appendMetadata(now, records, out)
 	if !ok {
-		return 0
+		return 0, wire.UnknownTopicOrPartition
 	}
-	return end
+	return end, wire.None
 }
 
 // offsetsReplication is offsets.topic.replication.factor, if it was set. Its default of 3 is more than a small cluster

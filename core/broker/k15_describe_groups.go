@@ -8,10 +8,16 @@ import (
 )
 
 // describeGroups serves DescribeGroups v0-v6. A group that is not there is Dead, from v6 on with GROUP_ID_NOT_FOUND.
+// What is asked for twice is told once.
 func (b *Broker) describeGroups(now core.Now, r request, q *kmsg.DescribeGroupsRequest, out *core.Out) {
 	resp := kmsg.NewPtrDescribeGroupsResponse()
 	t := &groupReply{r: r, resp: resp}
-	for i, name := range q.Groups {
+	seen := make(map[string]bool, len(q.Groups))
+	for _, name := range q.Groups {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
 		c, code := b.coordinator(name)
 		if code != wire.None {
 			resp.Groups = append(resp.Groups, describeError(name, code))
@@ -26,8 +32,8 @@ func (b *Broker) describeGroups(now core.Now, r request, q *kmsg.DescribeGroupsR
 		if q.IncludeAuthorizedOperations && d.ErrorCode == 0 {
 			d.AuthorizedOperations = groupOperations
 		}
+		t.awaitEnd(len(resp.Groups), c, end)
 		resp.Groups = append(resp.Groups, d)
-		t.awaitEnd(i, c, end)
 	}
 	b.replyDurable(now, t, out)
 }

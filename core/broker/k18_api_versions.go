@@ -12,15 +12,10 @@ import (
 // apiVersionsUnknown, so that the client can ask again.
 func (b *Broker) apiVersions(now core.Now, r request, q *kmsg.ApiVersionsRequest, out *core.Out) {
 	resp := kmsg.NewPtrApiVersionsResponse()
-	if r.header.Version >= 3 {
-		if !softwareName(q.ClientSoftwareName) || !softwareName(q.ClientSoftwareVersion) {
-			resp.ErrorCode = int16(wire.InvalidRequest)
-			b.reply(now, r, resp, out)
-			return
-		}
-		if c := b.conns.find(r.conn); c != nil {
-			c.software = q.ClientSoftwareName + " " + q.ClientSoftwareVersion
-		}
+	if r.header.Version >= 3 && (!softwareName(q.ClientSoftwareName) || !softwareName(q.ClientSoftwareVersion)) {
+		resp.ErrorCode = int16(wire.InvalidRequest)
+		b.reply(now, r, resp, out)
+		return
 	}
 	for _, key := range wire.Keys() {
 		served, _ := wire.Served(key)

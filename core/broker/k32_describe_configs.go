@@ -12,12 +12,23 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// ConfigRowsMax bounds the configurations that one reply tells, but for those of its last resource; what is asked for
+// beyond gets an error in its place. A resource takes a few bytes to ask for, and fills tens of kilobytes.
+const ConfigRowsMax = 1 << 17
+
 // describeConfigs serves DescribeConfigs v1-v4 for topics, brokers, the default of all brokers, and groups. Loggers and client
-// metrics have nothing to tell here. Documentation is null but for topics.
+// metrics have nothing to tell here. Documentation is null but for topics. What is asked for twice is told once.
 func (b *Broker) describeConfigs(now core.Now, r request, q *kmsg.DescribeConfigsRequest, out *core.Out) {
 	resp := kmsg.NewPtrDescribeConfigsResponse()
+	seen := make(map[image.Resource]bool, len(q.Resources))
+	rows := 0
 	for i := range q.Resources {
 		want := &q.Resources[i]
+		res := image.Resource{Kind: image.ResourceKind(want.ResourceType), Name: want.ResourceName}
+		if seen[res] {
+			continue
+		}
+		seen[res] = true
 		row := kmsg.NewDescribeConfigsResponseResource()
 		row.ResourceType, row.ResourceName = want.ResourceType, want.ResourceName
 		row.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
@@ -26,7 +37,11 @@ func (b *Broker) describeConfigs(now core.Now, r request, q *kmsg.DescribeConfig
 			c.names = slices.Clone(want.ConfigNames)
 			slices.Sort(c.names)
 		}
-		code, text := b.describeResource(image.Resource{Kind: image.ResourceKind(want.ResourceType), Name: want.ResourceName}, &c)
+		code, text := wire.InvalidRequest, "Too many configurations are asked for at once"
+		if rows < ConfigRowsMax {
+			code, text = b.describeResource(res, &c)
+		}
+		rows += len(c.rows)
 		row.ErrorCode, row.ErrorMessage = int16(code), &text
 		if code == wire.None {
 			row.Configs = append(row.Configs, c.rows...)

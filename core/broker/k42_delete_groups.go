@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"slices"
-
 	"klamm/core"
 	"klamm/core/wire"
 
@@ -13,10 +11,12 @@ import (
 func (b *Broker) deleteGroups(now core.Now, r request, q *kmsg.DeleteGroupsRequest, out *core.Out) {
 	resp := kmsg.NewPtrDeleteGroupsResponse()
 	t := &groupReply{r: r, resp: resp}
-	for i, name := range q.Groups {
-		if slices.Contains(q.Groups[:i], name) {
+	seen := make(map[string]bool, len(q.Groups))
+	for _, name := range q.Groups {
+		if seen[name] {
 			continue
 		}
+		seen[name] = true
 		row := kmsg.NewDeleteGroupsResponseGroup()
 		row.Group = name
 		c, code := b.coordinator(name)

@@ -8,12 +8,19 @@ import (
 )
 
 // describeProducers serves DescribeProducers v0 (KIP-664): who wrote to a partition with idempotence of late.
+// What is asked for twice is told once.
 func (b *Broker) describeProducers(now core.Now, r request, q *kmsg.DescribeProducersRequest, out *core.Out) {
 	resp := kmsg.NewPtrDescribeProducersResponse()
+	seen := map[core.TopicPartition]bool{}
 	for i := range q.Topics {
 		topic := kmsg.NewDescribeProducersResponseTopic()
 		topic.Topic = q.Topics[i].Topic
 		for _, n := range q.Topics[i].Partitions {
+			tp := core.TopicPartition{Topic: topic.Topic, Partition: n}
+			if seen[tp] {
+				continue
+			}
+			seen[tp] = true
 			k := kmsg.NewDescribeProducersResponseTopicPartition()
 			k.Partition = n
 			h, code := b.parts.find(topic.Topic, core.TopicID{}, false, n)

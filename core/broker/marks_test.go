@@ -70,6 +70,27 @@ func TestReport(t *testing.T) {
 	require.EqualValues(t, 1, values["kafka_network_requestmetrics_requests_total,request=Produce"])
 	require.EqualValues(t, 1, values["kafka_server_replicamanager_leadercount"])
 	require.EqualValues(t, 1, values["kafka_controller_kafkacontroller_activecontrollercount"])
+	require.EqualValues(t, 2, values["kafka_log_log_logendoffset,topic=a,partition=0"])
+	require.EqualValues(t, 1, values["kafka_log_log_numlogsegments,topic=a,partition=0"])
+	require.Positive(t, values["kafka_log_log_size,topic=a,partition=0"])
+	require.EqualValues(t, 3, values["kafka_server_kafkaserver_brokerstate"])
+	require.EqualValues(t, 1, values["kafka_server_replicamanager_atminisrpartitioncount"])
+	require.EqualValues(t, 1, values["kafka_server_raftmetrics_current_leader"])
+	require.EqualValues(t, 30, values["kafka_server_metadataloader_finalizedlevel,featureName=metadata.version"])
+	for _, name := range []string{
+		"kafka_server_delayedoperationpurgatory_purgatorysize,delayedOperation=Fetch", "kafka_network_requestchannel_requestqueuesize",
+		"kafka_coordinator_group_groupmetadatamanager_numgroups", "kafka_coordinator_group_groupmetadatamanager_numoffsets",
+		"kafka_server_groupcoordinatormetrics_num_partitions,state=active", "kafka_server_brokertopicmetrics_bytesrejected_total",
+	} {
+		require.Contains(t, values, name)
+	}
+	s.d.CmdArgs = append(s.d.CmdArgs, datadriven.CmdArg{Key: "bad", Vals: []string{"crc"}})
+	require.Contains(t, s.produce(), "CORRUPT_MESSAGE")
+	for _, m := range w.b.Report(w.now).Metrics {
+		if m.Name == "kafka_server_brokertopicmetrics_invalidmessagecrcrecords_total" {
+			require.EqualValues(t, 1, m.Value)
+		}
+	}
 	w.start()
 	require.Equal(t, []string{"not booted"}, w.b.Report(w.now).Reasons)
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"klamm/core"
+	"klamm/core/batch"
 	"klamm/core/wire"
 )
 
@@ -20,6 +21,12 @@ type counters struct {
 	connectionsClosed  int64
 	connectionsDropped int64
 	offlineLogs        int64
+	conversions        int64 // batches compressed anew
+	badCRC             int64 // batches refused, by what is wrong with them
+	badMagic           int64
+	badSequence        int64
+	keyless            int64
+	bytesRejected      int64 // of batches above max.message.bytes
 
 	noteSecond   core.Time
 	notes        int64
@@ -29,6 +36,20 @@ type counters struct {
 func (c *counters) request(key int16) {
 	if key >= 0 && int(key) < len(c.requests) {
 		c.requests[key]++
+	}
+}
+
+// refused counts a batch that is not taken.
+func (c *counters) refused(v batch.Verdict, bytes int) {
+	switch v {
+	case batch.BadCRC:
+		c.badCRC++
+	case batch.OldMagic:
+		c.badMagic++
+	case batch.BadOffset, batch.BadCount, batch.BadSequence:
+		c.badSequence++
+	case batch.TooLarge:
+		c.bytesRejected += int64(bytes)
 	}
 }
 
@@ -55,6 +76,9 @@ func (b *Broker) Report(now core.Now) *core.Report {
 	b.reportBroker(&m)
 	b.reportTopics(&m)
 	b.reportCluster(&m)
+	b.reportMetadata(&m)
+	b.reportGroups(&m)
+	b.reportWaiting(&m)
 	return r
 }
 
@@ -74,6 +98,12 @@ func (b *Broker) reportBroker(m *reporter) {
 	m.add(core.Counter, "kafka_server_brokertopicmetrics_totalfetchrequests_total", "Fetch requests", c.requests[wire.KeyFetch])
 	m.add(core.Counter, "kafka_server_brokertopicmetrics_failedproducerequests_total", "Produce requests with an error", c.produceFailed)
 	m.add(core.Counter, "kafka_server_brokertopicmetrics_failedfetchrequests_total", "partitions of Fetch requests with an error", c.fetchFailed)
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_producemessageconversions_total", "batches compressed anew", c.conversions)
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_invalidmessagecrcrecords_total", "batches refused for their checksum", c.badCRC)
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_invalidmagicnumberrecords_total", "batches refused for their age", c.badMagic)
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_invalidoffsetorsequencerecords_total", "batches refused for their offsets or sequences", c.badSequence)
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_nokeycompactedtopicrecords_total", "batches refused for a record without a key", c.keyless)
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_bytesrejected_total", "bytes of batches above max.message.bytes", c.bytesRejected)
 	for _, key := range wire.Keys() {
 		m.add(core.Counter, "kafka_network_requestmetrics_requests_total", "requests by API", c.requests[key], core.Label{Name: "request", Value: wire.Name(key)})
 	}
@@ -90,13 +120,13 @@ func (b *Broker) reportBroker(m *reporter) {
 
 // reportTopics sums up partitions by topic, in the order of the image.
 func (b *Broker) reportTopics(m *reporter) {
-	leaders, replicas, offline, under, belowMin := 0, 0, 0, 0, 0
+	leaders, replicas, offline, under, belowMin, atMin, producers := 0, 0, 0, 0, 0, 0, 0
 	for t := range b.img.Topics() {
 		topic := b.parts.topic(t.Name, t.ID, true)
 		if topic == nil {
 			continue
 		}
-		var messages, in, sent, size int64
+		var messages, in, sent int64
 		for _, id := range topic.logs {
 			h := b.parts.at(id)
 			if h == nil {
@@ -108,7 +138,9 @@ func (b *Broker) reportTopics(m *reporter) {
 				continue
 			}
 			messages, in, sent = messages+h.messagesIn, in+h.bytesIn, sent+h.bytesOut
-			size += b.store.Log(id).Size()
+			l := b.store.Log(id)
+			producers += l.ProducerCount()
+			reportLog(m, l)
 			if h.leader == nil {
 				continue
 			}
@@ -116,25 +148,29 @@ func (b *Broker) reportTopics(m *reporter) {
 			if x := b.img.Partition(h.tp.Topic, h.tp.Partition); x != nil && len(x.ISR) < len(x.Replicas) {
 				under++
 			}
-			if !h.leader.Enough() {
+			switch n := len(h.leader.ISR()); {
+			case n < h.leader.Min():
 				belowMin++
+			case n == h.leader.Min():
+				atMin++
 			}
 		}
 		label := core.Label{Name: "topic", Value: t.Name}
 		m.add(core.Counter, "kafka_server_brokertopicmetrics_messagesin_total", "records produced by clients", messages, label)
 		m.add(core.Counter, "kafka_server_brokertopicmetrics_bytesin_total", "bytes produced by clients", in, label)
 		m.add(core.Counter, "kafka_server_brokertopicmetrics_bytesout_total", "bytes fetched by clients", sent, label)
-		m.add(core.Gauge, "kafka_log_log_size", "bytes of a topic's logs", size, label)
 	}
 	m.add(core.Gauge, "kafka_server_replicamanager_leadercount", "partitions that this broker leads", int64(leaders))
 	m.add(core.Gauge, "kafka_server_replicamanager_partitioncount", "partitions of this broker", int64(replicas))
 	m.add(core.Gauge, "kafka_server_replicamanager_offlinereplicacount", "partitions whose logs are offline", int64(offline))
 	m.add(core.Gauge, "kafka_server_replicamanager_underreplicatedpartitions", "partitions whose in-sync set lacks a replica", int64(under))
 	m.add(core.Gauge, "kafka_server_replicamanager_underminisrpartitioncount", "partitions with too few replicas in sync for acks=all", int64(belowMin))
+	m.add(core.Gauge, "kafka_server_replicamanager_atminisrpartitioncount", "partitions with just enough replicas in sync for acks=all", int64(atMin))
+	m.add(core.Gauge, "kafka_server_replicamanager_produceridcount", "producers that the logs remember", int64(producers))
 }
 
 func (b *Broker) reportCluster(m *reporter) {
-	active, fenced, without := 0, 0, 0
+	active, fenced, without, aside := 0, 0, 0, 0
 	for _, n := range b.img.Brokers() {
 		if n.Fenced {
 			fenced++
@@ -146,6 +182,8 @@ func (b *Broker) reportCluster(m *reporter) {
 		for _, p := range t.Partitions {
 			if p.Leader == core.NoNode {
 				without++
+			} else if p.Leader != p.Replicas[0] {
+				aside++
 			}
 		}
 	}
@@ -154,6 +192,7 @@ func (b *Broker) reportCluster(m *reporter) {
 	m.add(core.Gauge, "kafka_controller_kafkacontroller_globaltopiccount", "topics of the cluster", int64(b.img.TopicCount()))
 	m.add(core.Gauge, "kafka_controller_kafkacontroller_globalpartitioncount", "partitions of the cluster", int64(b.img.PartitionCount()))
 	m.add(core.Gauge, "kafka_controller_kafkacontroller_offlinepartitionscount", "partitions without a leader", int64(without))
+	m.add(core.Gauge, "kafka_controller_kafkacontroller_preferredreplicaimbalancecount", "partitions led by another than their first replica", int64(aside))
 	m.add(core.Gauge, "kafka_controller_kafkacontroller_lastappliedrecordoffset", "the last metadata record in force", int64(b.img.End())-1)
 	leads := int64(0)
 	if b.node != nil && b.node.Leads() {

@@ -119,13 +119,6 @@ func (b *Broker) deadline() core.Time {
 	return b.tasks.slots[b.tasks.at].deadline
 }
 
-// extend moves the deadline of the Task that is being advanced.
-func (b *Broker) extend(deadline core.Time) {
-	core.Must(b.tasks.at >= 0, "a task is being advanced")
-	b.tasks.slots[b.tasks.at].deadline = deadline
-	b.setTaskTimer(b.tasks.at)
-}
-
 // setTaskTimer makes sure that a timer comes no later than the deadline. Timers cannot be taken out, so
 // one that an earlier life of the slot has set is used again: there are about as many as slots.
 func (b *Broker) setTaskTimer(i int32) {

@@ -164,6 +164,7 @@ func (b *Broker) hostPartition(now core.Now, t *image.Topic, x *image.Partition,
 	id, found := b.store.Find(tp)
 	if found {
 		b.store.SetConfig(now, id, cfg, out)
+		b.store.SetTopicID(now, id, t.ID, out) // if it has none
 	} else {
 		id = b.store.Create(now, tp, t.ID, cfg, out)
 	}
@@ -348,6 +349,9 @@ func (b *Broker) topicConfig(topic string) log.Config {
 	ms := func(name string) core.Time { return core.Millis(number(name)) }
 	c := log.DefaultConfig()
 	c.SegmentBytes = number("segment.bytes")
+	if small := v.Topic(topic, "internal.segment.bytes"); !small.Null { // below the least segment.bytes, for tests
+		c.SegmentBytes = small.Int()
+	}
 	c.SegmentTime, c.SegmentJitter = ms("segment.ms"), ms("segment.jitter.ms")
 	c.IndexBytesMax, c.IndexInterval = number("segment.index.bytes"), number("index.interval.bytes")
 	c.RetentionBytes, c.RetentionTime = number("retention.bytes"), ms("retention.ms")

@@ -37,9 +37,10 @@ func Prepare(frame []byte, kind core.ConnKind) *core.Prepared {
 			n += len(produce.Topics[i].Partitions)
 		}
 		p.facts = make([]batch.Facts, 0, n)
+		room := batch.InflatedBytesMax
 		for i := range produce.Topics {
 			for j := range produce.Topics[i].Partitions {
-				p.facts = append(p.facts, batch.Inspect(produce.Topics[i].Partitions[j].Records))
+				p.facts = append(p.facts, batch.InspectWithin(produce.Topics[i].Partitions[j].Records, &room))
 			}
 		}
 	}

@@ -125,12 +125,37 @@ func (s *script) command() string {
 	case "fail":
 		w.fail[effectNamed(s.t, s.d.CmdArgs[0].Key)] = core.IOError
 		return ""
+	case "stop":
+		w.deliver(core.Event{Kind: core.Tick, Err: core.Stopping})
+		w.run()
+		return s.state()
+	}
+	return s.look()
+}
+
+// look carries out the commands that only look at the world, or work behind the broker's back.
+func (s *script) look() string {
+	w := s.w
+	switch s.d.Cmd {
 	case "files":
 		return s.files()
 	case "copy":
 		return s.copyDir()
 	case "rot":
 		s.w.files[s.text("file", "")].data[0] ^= 0xff
+		return ""
+	case "feature":
+		var out core.Out
+		r := wire.NewFeatureLevelRecord()
+		r.Name, r.FeatureLevel = s.text("name", ""), int16(s.int("level", 1))
+		w.b.appendMetadata(w.now, []wire.Record{r}, &out)
+		for _, e := range out.Effects {
+			w.carryOut(e)
+		}
+		if w.twin != nil {
+			w.twin.b = nil
+		}
+		w.run()
 		return ""
 	case "frames":
 		return fmt.Sprintf("given back %d\n", w.freed)
@@ -150,10 +175,6 @@ func (s *script) command() string {
 		for ; s.reply(s.conn()) != "no reply\n"; n++ {
 		}
 		return fmt.Sprintln(n)
-	case "stop":
-		w.deliver(core.Event{Kind: core.Tick, Err: core.Stopping})
-		w.run()
-		return s.state()
 	}
 	s.d.Fatalf(s.t, "no command %s", s.d.Cmd)
 	return ""
@@ -369,6 +390,10 @@ func (s *script) batch() []byte {
 		return nil
 	case "twice":
 		return append(v[:len(v):len(v)], v...)
+	case "tail": // behind the batch, the head of something that no batch can be
+		return append(v[:len(v):len(v)], make([]byte, batch.HeaderBytes)...)
+	case "length":
+		v[8], v[9], v[10], v[11] = 0, 0, 0, 3
 	case "cut":
 		return v[:len(v)-3]
 	}

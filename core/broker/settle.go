@@ -15,8 +15,11 @@ const (
 	timerStop uint8 = 4 // requests under way had their time
 )
 
-// stopWait bounds how long a clean stop waits for requests that are under way.
-const stopWait = 2 * core.Second
+// stopWait bounds how long a clean stop waits for requests that are under way, leaveWait how long for the metadata log.
+const (
+	stopWait  = 2 * core.Second
+	leaveWait = 1 * core.Second
+)
 
 // tick does what is due.
 func (b *Broker) tick(now core.Now, ev *core.Event, out *core.Out) {
@@ -36,9 +39,7 @@ func (b *Broker) tick(now core.Now, ev *core.Event, out *core.Out) {
 		case timerNoOp:
 			b.noOp(now, out)
 		case timerStop:
-			if b.stage == stageDraining {
-				b.stopLogs(now, out)
-			}
+			b.stopTimer(now, out)
 		}
 	}
 	if b.store != nil && b.stage < stageStopped {
@@ -88,6 +89,9 @@ func (b *Broker) settle(now core.Now, out *core.Out) {
 		}
 	}
 	if b.stage == stageDraining && b.draining() == 0 {
+		b.leave(now, out)
+	}
+	if b.stage == stageLeaving && b.img.End() >= b.boot.until {
 		b.stopLogs(now, out)
 	}
 }
@@ -223,15 +227,46 @@ func (b *Broker) draining() (n int) {
 	return n
 }
 
-// stopLogs closes every connection and has the logs flushed.
-func (b *Broker) stopLogs(now core.Now, out *core.Out) {
-	b.stage = stageStopping
+// stopTimer ends a wait of the stop.
+func (b *Broker) stopTimer(now core.Now, out *core.Out) {
+	switch b.stage {
+	case stageDraining:
+		b.leave(now, out)
+	case stageLeaving:
+		out.Mark("broker.stops-unfenced")
+		b.stopLogs(now, out)
+	}
+}
+
+// leave closes every connection and fences this broker in the metadata log.
+func (b *Broker) leave(now core.Now, out *core.Out) {
+	b.stage = stageLeaving
+	b.closeConns(out)
+	records := b.ctl.StopBroker(b.cfg.NodeID)
+	for len(records) > 0 {
+		n := min(len(records), recordsPerAppend)
+		end, ok := b.appendMetadata(now, records[:n:n], out)
+		if !ok {
+			break // the next start does without
+		}
+		b.boot.until, records = end, records[n:]
+	}
+	b.timers.Set(now.Mono.After(leaveWait), timerStop, 0, 0)
+}
+
+func (b *Broker) closeConns(out *core.Out) {
 	for i := range b.conns.slots {
 		if c := &b.conns.slots[i]; c.used && !c.closing {
 			c.closing = true
 			out.CloseConn(c.id)
 		}
 	}
+}
+
+// stopLogs has the logs flushed.
+func (b *Broker) stopLogs(now core.Now, out *core.Out) {
+	b.stage = stageStopping
+	b.closeConns(out)
 	b.store.Stop(now, out)
 }
 

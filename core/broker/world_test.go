@@ -38,6 +38,8 @@ type world struct {
 	exit   int64 // -1: running
 	hash   uint64
 	freed  int // frames given back
+	twin   *twin
+	heard  func(kmsg.Response) // is told every reply that is read
 }
 
 type memFile struct {
@@ -68,6 +70,9 @@ func newWorld(t testing.TB) *world {
 
 // start is a new life of the machine on the same disk.
 func (w *world) start() {
+	if w.twin != nil {
+		w.twin.b = nil
+	}
 	w.b, w.open, w.conns, w.events, w.hold, w.exit = New(), map[core.FileID]*memFile{}, map[core.ConnID]*memConn{}, nil, nil, -1
 }
 
@@ -86,7 +91,11 @@ func (w *world) run() {
 		ev := w.events[0]
 		w.events = w.events[1:]
 		out := core.Out{Marks: &w.marks}
-		w.b.Step(w.now, &ev, &out)
+		if w.twin != nil {
+			w.twin.step(w, &ev, &out)
+		} else {
+			w.b.Step(w.now, &ev, &out)
+		}
 		for i := range out.Effects {
 			w.carryOut(out.Effects[i])
 		}
@@ -181,7 +190,7 @@ func clip(b []byte, off, n int64) []byte {
 
 func (w *world) network(e core.Effect) {
 	c := w.conns[e.Conn]
-	if c == nil {
+	if c == nil || c.closed && e.Kind != core.CloseConn {
 		w.done(e, core.ConnGone, 0, nil)
 		return
 	}
@@ -401,5 +410,8 @@ func (w *world) receive(id core.ConnID) kmsg.Response {
 	resp := kmsg.ResponseForKey(a.key)
 	resp.SetVersion(a.version)
 	require.NoError(w.t, resp.ReadFrom(body))
+	if w.heard != nil {
+		w.heard(resp)
+	}
 	return resp
 }

@@ -48,6 +48,9 @@ func (c *Consumer) fetch(now core.Now, node core.NodeID, out *core.Out) {
 	if c.buffered >= c.opt.BufferBytes {
 		return // Poll makes room, and looks again
 	}
+	if c.session(node).request != 0 {
+		return
+	}
 	list := c.ledBy(node, func(r *reading, epoch core.Epoch) bool {
 		return r.placed && !r.paused && !r.held && r.asking == 0 && (r.checked >= epoch || epoch < 0) &&
 			r.buffered < int(c.opt.PartitionBytes) && !c.resting(now, r)
@@ -56,9 +59,6 @@ func (c *Consumer) fetch(now core.Now, node core.NodeID, out *core.Out) {
 		return
 	}
 	s := c.session(node)
-	if s.request != 0 {
-		return
-	}
 	if now.Mono < s.retryAt {
 		c.wakeAt(s.retryAt)
 		return
@@ -218,6 +218,9 @@ func (c *Consumer) fetchedPart(now core.Now, r *reading, m *kmsg.FetchResponseTo
 		v, rest, verdict := batch.First(b)
 		if verdict == batch.NoBatch {
 			break // the rest of a batch that was cut off
+		}
+		if verdict == batch.Good && (v.LastOffset() < next && n > 0 || m.HighWatermark >= 0 && int64(v.LastOffset()) >= m.HighWatermark) {
+			verdict = batch.BadOffset // no checksum covers the offset
 		}
 		if verdict != batch.Good || !c.opt.SkipCRC && !v.CheckCRC() {
 			c.damaged(now, r, verdict, out)

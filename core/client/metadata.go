@@ -79,6 +79,9 @@ type coordinatorOf struct {
 	why       Failure
 }
 
+// fewTopics is up to how many topics are searched one by one.
+const fewTopics = 8
+
 func newCluster(o Options) cluster {
 	return cluster{conns: newConns(o), controller: core.NoNode, stale: true}
 }
@@ -102,6 +105,14 @@ func (c *cluster) missing() {
 }
 
 func (c *cluster) topic(name string) *topic {
+	if len(c.topics) <= fewTopics { // to look at each is quicker
+		for i := range c.topics {
+			if c.topics[i].name == name {
+				return &c.topics[i]
+			}
+		}
+		return nil
+	}
 	i, found := slices.BinarySearchFunc(c.topics, name, func(t topic, name string) int { return strings.Compare(t.name, name) })
 	if !found {
 		return nil

@@ -69,15 +69,44 @@ func (c *Controller) UnfenceBroker(id core.NodeID) (records []wire.Record) {
 	records = append(records, up)
 	for t := range c.img.Topics() {
 		for _, p := range t.Partitions {
-			if p.Leader != id && !(p.Leader == core.NoNode && slices.Contains(p.ISR, id)) {
+			eligible := len(p.ISR) == 0 && slices.Contains(p.ELR, id)
+			if p.Leader != id && !(p.Leader == core.NoNode && (eligible || slices.Contains(p.ISR, id))) {
 				continue
 			}
 			change := wire.NewPartitionChangeRecord()
 			change.PartitionID, change.TopicID, change.Leader = p.ID, t.ID, id
+			if eligible { // as Apache Kafka leaves the partitions of a last broker that it stopped (KIP-966)
+				change.ISR, change.EligibleLeaderReplicas, change.LastKnownELR = []core.NodeID{id}, []core.NodeID{}, []core.NodeID{}
+			}
 			records = append(records, change)
 		}
 	}
 	return records
+}
+
+// StopBroker fences a broker that is about to stop cleanly, and takes its leaderships from it: as Apache Kafka's
+// controller does at the controlled shutdown of its last broker. Whoever starts next on the directory need not
+// wait for the broker's session to end before it takes a new registration.
+func (c *Controller) StopBroker(id core.NodeID) (records []wire.Record) {
+	b := c.img.Broker(id)
+	if b == nil || b.Fenced {
+		return nil
+	}
+	leaving := wire.NewBrokerRegistrationChangeRecord()
+	leaving.BrokerID, leaving.BrokerEpoch, leaving.InControlledShutdown = id, b.Epoch, 1
+	records = append(records, leaving)
+	for t := range c.img.Topics() {
+		for _, p := range t.Partitions {
+			if p.Leader == id {
+				change := wire.NewPartitionChangeRecord()
+				change.PartitionID, change.TopicID, change.Leader = p.ID, t.ID, core.NoNode
+				records = append(records, change)
+			}
+		}
+	}
+	fenced := wire.NewBrokerRegistrationChangeRecord()
+	fenced.BrokerID, fenced.BrokerEpoch, fenced.Fenced = id, b.Epoch, 1
+	return append(records, fenced)
 }
 
 // ProducerIDBlock is how many producer ids a broker gets at a time (KIP-730).

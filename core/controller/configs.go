@@ -98,10 +98,19 @@ func (c *Controller) AlterConfigs(req *kmsg.AlterConfigsRequest) (*kmsg.AlterCon
 	return resp, records
 }
 
+// ConfigsPerResourceMax bounds what one resource may have, and what one request may change of it: no kind has as many
+// that mean anything, though brokers keep those that nobody knows.
+const ConfigsPerResourceMax = 1000
+
+var tooManyConfigs = refusal{wire.InvalidConfig, "Too many configurations for one resource: the most allowed are " + strconv.Itoa(ConfigsPerResourceMax)}
+
 // alter decides the changes of one resource: all of them or none. With whole, what is not named goes.
 func (c *Controller) alter(res image.Resource, edits []edit, whole bool) ([]wire.Record, refusal) {
 	if r := c.checkResource(res); r.bad() {
 		return nil, r
+	}
+	if len(edits) > ConfigsPerResourceMax {
+		return nil, tooManyConfigs
 	}
 	if r := checkEdits(res, edits); r.bad() {
 		return nil, r
@@ -121,6 +130,9 @@ func (c *Controller) alter(res image.Resource, edits []edit, whole bool) ([]wire
 			order = append(order, e.name)
 		}
 		set = next
+	}
+	if len(set) > max(len(old), ConfigsPerResourceMax) {
+		return nil, tooManyConfigs
 	}
 	if r := c.checkSet(res, set, edits); r.bad() {
 		return nil, r

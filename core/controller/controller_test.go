@@ -55,13 +55,21 @@ func (r *rig) show(rec wire.Record) string {
 	case *wire.PartitionRecord:
 		return fmt.Sprintf("%s %s-%d replicas=%v isr=%v leader=%d/%d epoch=%d dirs=%d", name, r.ids[x.TopicID], x.PartitionID, x.Replicas, x.ISR, x.Leader, x.LeaderEpoch, x.PartitionEpoch, len(x.Directories))
 	case *wire.PartitionChangeRecord:
-		return fmt.Sprintf("%s %s-%d leader=%d", name, r.ids[x.TopicID], x.PartitionID, x.Leader)
+		text := fmt.Sprintf("%s %s-%d leader=%d", name, r.ids[x.TopicID], x.PartitionID, x.Leader)
+		if x.ISR != nil || x.EligibleLeaderReplicas != nil || x.LastKnownELR != nil {
+			text += fmt.Sprintf(" isr=%v eligible=%v last=%v", x.ISR, x.EligibleLeaderReplicas, x.LastKnownELR)
+		}
+		return text
 	case *wire.FeatureLevelRecord:
 		return fmt.Sprintf("%s %s=%d", name, x.Name, x.FeatureLevel)
 	case *wire.RegisterBrokerRecord:
 		return fmt.Sprintf("%s %d epoch=%d fenced=%v", name, x.BrokerID, x.BrokerEpoch, x.Fenced)
 	case *wire.BrokerRegistrationChangeRecord:
-		return fmt.Sprintf("%s %d epoch=%d fenced=%d", name, x.BrokerID, x.BrokerEpoch, x.Fenced)
+		text := fmt.Sprintf("%s %d epoch=%d fenced=%d", name, x.BrokerID, x.BrokerEpoch, x.Fenced)
+		if x.InControlledShutdown != 0 {
+			text += fmt.Sprintf(" stopping=%d", x.InControlledShutdown)
+		}
+		return text
 	case *wire.ProducerIdsRecord:
 		return fmt.Sprintf("%s %d/%d next=%d", name, x.BrokerID, x.BrokerEpoch, x.NextProducerID)
 	}
@@ -147,6 +155,14 @@ func (r *rig) run(t *testing.T, d *datadriven.TestData) string {
 		for _, a := range d.CmdArgs {
 			r.take(r.c.UnfenceBroker(core.NodeID(int32Of(a.String()))), &out)
 		}
+	case "stop":
+		r.take(r.c.StopBroker(core.NodeID(int32Of(d.CmdArgs[0].String()))), &out)
+	case "kafka-stop": // what Apache Kafka 4.3 writes for a partition, where eligible.leader.replicas.version is 1
+		x := r.c.Image().Topic("a").Partition(0)
+		change := wire.NewPartitionChangeRecord()
+		change.PartitionID, change.TopicID, change.Leader = 0, r.c.Image().Topic("a").ID, core.NoNode
+		change.ISR, change.EligibleLeaderReplicas, change.LastKnownELR = []core.NodeID{}, x.ISR, x.ISR
+		r.take([]wire.Record{change}, &out)
 	case "ids":
 		first, records, code := r.c.AllocateProducerIDs(1)
 		fmt.Fprintf(&out, "%s %d\n", code, first)

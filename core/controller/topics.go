@@ -122,6 +122,9 @@ func (c *Controller) createTopic(t *kmsg.CreateTopicsRequestTopic, made map[stri
 // topicConfigs checks the configurations of a new topic. Of a name that is given twice the last value counts; order
 // keeps the names in the order of the request.
 func (c *Controller) topicConfigs(t *kmsg.CreateTopicsRequestTopic) (set image.Properties, order []string, r refusal) {
+	if len(t.Configs) > ConfigsPerResourceMax {
+		return nil, nil, tooManyConfigs
+	}
 	for i := range t.Configs {
 		kv := &t.Configs[i]
 		if kv.Value == nil {

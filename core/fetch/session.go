@@ -212,7 +212,7 @@ func nextEpoch(e int32) int32 {
 // Open makes a session of the partitions of a full fetch, when its reply is known, and returns its id; 0 if
 // there is no room for it. tell gives the news of each partition, in the order of wants.
 func (c *Cache) Open(now core.Time, rnd *core.Rand, byID, follower bool, wants []Want, tell []News) int32 {
-	if len(wants) == 0 {
+	if len(wants) == 0 || c.slots == 0 {
 		return 0
 	}
 	n := c.next

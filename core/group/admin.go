@@ -23,15 +23,29 @@ func (s *State) List(rows []kmsg.ListGroupsResponseGroup, states, types []string
 	if !fold(types, TypeClassic) {
 		return rows
 	}
+	var wanted [len(phaseNames)]bool
+	for p := range wanted { // filters may be many, and so may groups
+		wanted[p] = fold(states, Phase(p).String())
+	}
 	for _, name := range s.names {
 		g := s.groups[name]
-		if fold(states, g.phase.String()) {
+		if wanted[g.phase] {
 			r := kmsg.NewListGroupsResponseGroup()
 			r.Group, r.ProtocolType, r.GroupState, r.GroupType = name, g.kind, g.phase.String(), TypeClassic
 			rows = append(rows, r)
 		}
 	}
 	return rows
+}
+
+// Counts returns how many groups are in each phase, and how many offsets they have committed.
+func (s *State) Counts() (phases [4]int64, offsets int64) {
+	for _, name := range s.names {
+		g := s.groups[name]
+		phases[g.phase]++
+		offsets += int64(len(g.offsets))
+	}
+	return phases, offsets
 }
 
 // EndAll is where everything that was ever read of any group is durable.

@@ -63,6 +63,9 @@ func (s *State) joiner(req *kmsg.JoinGroupRequest, client Client) joiner {
 	return j
 }
 
+// ProtocolsMax bounds the protocols that a member may offer, since each is looked up among those of all the others.
+const ProtocolsMax = 256
+
 // Join takes a JoinGroup. If it is not done, the request waits and asks Joined.
 func (s *State) Join(env Env, req *kmsg.JoinGroupRequest, client Client) (w Wait, res JoinResult, done bool) {
 	session := core.Millis(int64(req.SessionTimeoutMillis))
@@ -71,6 +74,8 @@ func (s *State) Join(env Env, req *kmsg.JoinGroupRequest, client Client) (w Wait
 		return w, joinError(wire.InvalidGroupID, req.MemberID, 0), true
 	case session < s.cfg.SessionMin || session > s.cfg.SessionMax:
 		return w, joinError(wire.InvalidSessionTimeout, req.MemberID, 0), true
+	case len(req.Protocols) > ProtocolsMax:
+		return w, joinError(wire.InconsistentGroupProtocol, req.MemberID, 0), true
 	}
 	j := s.joiner(req, client)
 	g := s.groups[req.Group]

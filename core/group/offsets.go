@@ -1,6 +1,8 @@
 package group
 
 import (
+	"bytes"
+	"cmp"
 	"slices"
 	"strings"
 
@@ -13,8 +15,8 @@ import (
 // tombstoneBytesMax bounds the keys of one batch of tombstones.
 const tombstoneBytesMax = 256 << 10
 
-// sweepMax bounds the groups that one step looks through for expired offsets.
-const sweepMax = 1000
+// SweepMax bounds what one step of a sweep looks at, unless the configuration says otherwise: see Config.
+const SweepMax = 1000
 
 // Committer says in whose name offsets are committed.
 type Committer struct {
@@ -216,40 +218,139 @@ func (s *State) commitMany(env Env, g *Group, records []shard.Record) wire.Code 
 	return wire.None
 }
 
-// TopicsDeleted forgets what was committed for topics that are no more.
-func (s *State) TopicsDeleted(env Env, topics []string) {
-	for _, name := range slices.Clone(s.names) {
-		g := s.groups[name]
-		var records []shard.Record
-		for i := range g.offsets {
-			if o := &g.offsets[i]; slices.Contains(topics, o.topic) {
-				records = append(records, shard.Record{Key: offsetKey(g.name, o.topic, o.partition)})
-			}
+// place is where a sweep goes on: at the first offset that is not before it.
+type place struct {
+	group string
+	at    core.TopicPartition
+}
+
+// stretch is some of a group's offsets, one after another: a part of a sweep, which a group with very many offsets takes
+// in several steps.
+type stretch struct {
+	g        *Group
+	from, to int
+	last     bool // to is the group's end
+	next     place
+}
+
+// stretch returns the next offsets of a sweep, or the next group if that has none.
+func (s *State) stretch(at place, most int) (x stretch, ok bool) {
+	i, _ := slices.BinarySearch(s.names, at.group)
+	if i == len(s.names) {
+		return x, false
+	}
+	g := s.groups[s.names[i]]
+	if x.g = g; g.name == at.group {
+		x.from, _ = g.find(at.at)
+	}
+	x.to = min(x.from+most, len(g.offsets))
+	if x.last = x.to == len(g.offsets); x.last {
+		x.next = place{group: g.name + "\x00"}
+	} else {
+		x.next = place{g.name, core.TopicPartition{Topic: g.offsets[x.to].topic, Partition: g.offsets[x.to].partition}}
+	}
+	return x, true
+}
+
+// weight is what a stretch counts against SweepMax.
+func (x *stretch) weight() int { return max(1, x.to-x.from) }
+
+// DeletedTopic is a topic that is no more.
+type DeletedTopic struct {
+	Name string
+	ID   core.TopicID
+}
+
+func (t DeletedTopic) compare(u DeletedTopic) int {
+	return cmp.Or(strings.Compare(t.Name, u.Name), bytes.Compare(t.ID[:], u.ID[:]))
+}
+
+// forgetting is a sweep that forgets the offsets of deleted topics.
+type forgetting struct {
+	topics []DeletedTopic // sorted
+	at     place
+}
+
+// has reports whether an offset is of one of the topics. What was committed for a new topic of that name, while the sweep
+// is under way, is not.
+func (f *forgetting) has(o *offset) bool {
+	i, _ := slices.BinarySearchFunc(f.topics, o.topic, func(t DeletedTopic, name string) int { return strings.Compare(t.Name, name) })
+	for ; i < len(f.topics) && f.topics[i].Name == o.topic; i++ {
+		if o.commit.TopicID.IsZero() || o.commit.TopicID == f.topics[i].ID {
+			return true
 		}
-		s.commitMany(env, g, records)
+	}
+	return false
+}
+
+// TopicsDeleted forgets what was committed for topics that are no more, some offsets at a time.
+func (s *State) TopicsDeleted(env Env, topics []DeletedTopic) {
+	// The first sweep may be under way; one more waits, for all that comes meanwhile.
+	if len(s.forgets) < 2 {
+		s.forgets = append(s.forgets, forgetting{})
+	}
+	f := &s.forgets[len(s.forgets)-1]
+	f.topics = append(f.topics, topics...)
+	slices.SortFunc(f.topics, DeletedTopic.compare)
+	if len(s.forgets) == 1 {
+		s.forget(env)
 	}
 }
 
-// expireOffsets deletes what nobody has use for any more, some groups at a time.
-func (s *State) expireOffsets(env Env) {
-	from, _ := slices.BinarySearch(s.names, s.sweep)
-	names := slices.Clone(s.names[from:min(from+sweepMax, len(s.names))])
-	for _, name := range names {
-		s.expireGroup(env, s.groups[name])
+// forget goes on with the sweep for deleted topics.
+func (s *State) forget(env Env) {
+	left := s.cfg.SweepMax
+	for left > 0 && len(s.forgets) > 0 {
+		f := &s.forgets[0]
+		x, ok := s.stretch(f.at, left)
+		if !ok {
+			s.forgets = slices.Delete(s.forgets, 0, 1)
+			continue
+		}
+		left -= x.weight()
+		f.at = x.next
+		var records []shard.Record
+		for i := x.from; i < x.to; i++ {
+			if o := &x.g.offsets[i]; f.has(o) {
+				records = append(records, shard.Record{Key: offsetKey(x.g.name, o.topic, o.partition)})
+			}
+		}
+		s.commitMany(env, x.g, records)
 	}
+	if len(s.forgets) > 0 {
+		env.Out.Mark("group.long-sweep")
+		s.timers.Set(env.Now.Mono.After(core.Millisecond), timerForget, 0, 0)
+	}
+}
+
+// expireOffsets deletes what nobody has use for any more, some offsets at a time.
+func (s *State) expireOffsets(env Env) {
 	d := max(s.cfg.RetentionCheck, core.Millisecond)
-	if s.sweep = ""; len(names) == sweepMax {
-		s.sweep, d = names[sweepMax-1]+"\x00", core.Millisecond
+	for left := s.cfg.SweepMax; ; {
+		if left <= 0 {
+			env.Out.Mark("group.long-sweep")
+			d = core.Millisecond
+			break
+		}
+		x, ok := s.stretch(s.sweep, left)
+		if !ok {
+			s.sweep = place{}
+			break
+		}
+		left -= x.weight()
+		s.sweep = x.next
+		s.expire(env, &x)
 	}
 	s.timers.Set(env.Now.Mono.After(d), timerRetention, 0, 0)
 }
 
-// expireGroup deletes the expired offsets of a group, and the group when it has nothing left (KIP-211).
-func (s *State) expireGroup(env Env, g *Group) {
+// expire deletes the expired offsets of a stretch, and the group when it has nothing left (KIP-211).
+func (s *State) expire(env Env, x *stretch) {
+	g := x.g
 	now := env.Now.Wall.Millis()
 	topics, known := g.subscribed()
 	var records []shard.Record
-	for i := range g.offsets {
+	for i := x.from; i < x.to; i++ {
 		if o := &g.offsets[i]; g.expired(o, now, s.cfg.Retention.Millis(), topics, known) {
 			records = append(records, shard.Record{Key: offsetKey(g.name, o.topic, o.partition)})
 		}

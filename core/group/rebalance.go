@@ -24,6 +24,7 @@ const (
 	timerJoin
 	timerSync
 	timerRetention
+	timerForget
 )
 
 // round begins a round if none runs, or ends the one that runs if nobody is missing.
@@ -197,8 +198,12 @@ func (s *State) Tick(env Env) {
 		if !ok {
 			return
 		}
-		if t.Kind == timerRetention {
+		switch t.Kind {
+		case timerRetention:
 			s.expireOffsets(env)
+			continue
+		case timerForget:
+			s.forget(env)
 			continue
 		}
 		g := s.groups[s.serials[t.A]]

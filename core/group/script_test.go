@@ -337,7 +337,7 @@ func (w *world) run(cmd string, args map[string]string) string {
 		codes, code, end := w.st.DeleteOffsets(w.env(), args["group"], []core.TopicPartition{{Topic: args["topic"], Partition: int32(num(args, "partition", 0))}})
 		w.say("delete-offset", fmt.Sprint(code, codes), end)
 	case "topic-deleted":
-		w.st.TopicsDeleted(w.env(), []string{args["topic"]})
+		w.st.TopicsDeleted(w.env(), []DeletedTopic{{Name: args["topic"]}})
 	case "config":
 		w.st.cfg.MembersMax = int(num(args, "members", 1<<31-1))
 		w.st.cfg.Retention = core.Millis(num(args, "retention", 7*24*3600*1000))

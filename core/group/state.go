@@ -18,6 +18,7 @@ type Config struct {
 	MetadataBytesMax       int       // offset.metadata.max.bytes
 	Retention              core.Time // offsets.retention.minutes
 	RetentionCheck         core.Time // offsets.retention.check.interval.ms
+	SweepMax               int       // offsets, or groups without any, that one step of a sweep looks at
 }
 
 // DefaultConfig is Apache Kafka's.
@@ -25,6 +26,7 @@ func DefaultConfig() Config {
 	return Config{
 		SessionMin: 6 * core.Second, SessionMax: 30 * core.Minute, InitialDelay: 3 * core.Second,
 		MembersMax: 1<<31 - 1, MetadataBytesMax: 4096, Retention: 7 * 24 * core.Hour, RetentionCheck: 10 * core.Minute,
+		SweepMax: SweepMax,
 	}
 }
 
@@ -58,9 +60,10 @@ type State struct {
 	serial  uint64 // of the newest group or member
 	ticket  uint64 // of the newest waiting request
 	timers  core.Timers
-	woken   []string    // groups whose waiting requests may have something to say
-	gone    core.Offset // where it is durable that the groups which are not here are not
-	sweep   string      // where the next search for expired offsets begins
+	woken   []string     // groups whose waiting requests may have something to say
+	gone    core.Offset  // where it is durable that the groups which are not here are not
+	sweep   place        // where the search for expired offsets goes on
+	forgets []forgetting // sweeps for deleted topics: one under way, one more at most
 }
 
 // New makes an empty state.

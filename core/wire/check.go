@@ -19,6 +19,9 @@ const (
 	inner             // a structure
 )
 
+// textBytesMax bounds a string in every version, compact or not.
+const textBytesMax = 1<<15 - 1
+
 // part is one field of a structure, as the versions from first to last have it.
 type part struct {
 	kind        kind
@@ -119,12 +122,13 @@ func (c *checker) field(p part) {
 		c.bad = true
 		return
 	}
+	if c.elements -= n; c.elements < 0 {
+		c.bad, c.many = true, true
+		return
+	}
 	if p.kind == fixed {
 		c.take(n * int(p.from))
 		return
-	}
-	if c.elements -= n; c.elements < 0 {
-		c.bad, c.many = true, true
 	}
 	for ; n > 0 && !c.bad; n-- {
 		c.element(p)
@@ -154,7 +158,9 @@ func (c *checker) element(p part) {
 	case fixed:
 		c.take(int(p.from))
 	case text:
-		c.take(max(c.count(2), 0))
+		n := c.count(2)
+		c.bad = c.bad || n > textBytesMax // a compact length could say more
+		c.take(max(n, 0))
 	case blob:
 		c.take(max(c.count(4), 0))
 	case inner:

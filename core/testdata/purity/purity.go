@@ -55,6 +55,8 @@ func good(m map[int]int, s []int) {
 	}
 	_ = table["a"] + buffer.get() + written
 	fmt.Println(&named{}, fmt.Errorf("e"), m)
+	n := 0
+	_, _ = fmt.Sscan("1", &n)
 	written := 2
 	written++
 	_ = written

@@ -1,0 +1,106 @@
+package broker
+
+import (
+	"strconv"
+
+	"klamm/core"
+	"klamm/core/controller"
+	"klamm/core/log"
+	"klamm/core/shard"
+)
+
+// reportLog describes one partition's log.
+func reportLog(m *reporter, l *log.Log) {
+	labels := []core.Label{{Name: "topic", Value: l.Partition().Topic}, {Name: "partition", Value: strconv.Itoa(int(l.Partition().Partition))}}
+	m.add(core.Gauge, "kafka_log_log_size", "bytes of a partition's log", l.Size(), labels...)
+	m.add(core.Gauge, "kafka_log_log_logstartoffset", "the first offset of a partition's log", int64(l.Start()), labels...)
+	m.add(core.Gauge, "kafka_log_log_logendoffset", "the next offset of a partition's log", int64(l.End()), labels...)
+	m.add(core.Gauge, "kafka_log_log_numlogsegments", "segments of a partition's log", int64(l.SegmentCount()), labels...)
+}
+
+// brokerStates are Apache Kafka's numbers for the stages.
+var brokerStates = [...]int64{
+	stageNew: 0, stageDirectory: 1, stageFormat: 1, stageLogs: 2, stageQuorum: 2, stageRegister: 2, stagePartitions: 2, stageUnfence: 2,
+	stageReady: 3, stageDraining: 6, stageLeaving: 6, stageStopping: 7, stageStopped: 7,
+}
+
+// reportMetadata describes the metadata log and what it says.
+func (b *Broker) reportMetadata(m *reporter) {
+	m.add(core.Gauge, "kafka_server_kafkaserver_brokerstate", "1 starting, 2 recovering, 3 running, 6 and 7 stopping", brokerStates[b.stage])
+	m.add(core.Gauge, "kafka_server_metadataloader_currentmetadataversion", "the metadata.version in force", int64(b.img.Feature(controller.MetadataVersion)))
+	for _, f := range b.img.Features() {
+		m.add(core.Gauge, "kafka_server_metadataloader_finalizedlevel", "the level of a feature", int64(f.Level), core.Label{Name: "featureName", Value: f.Name})
+	}
+	m.add(core.Gauge, "kafka_server_brokermetadatametrics_last_applied_record_offset", "the last metadata record in force at this broker", int64(b.img.End())-1)
+	if b.node == nil {
+		return
+	}
+	if _, ok := b.node.Log(); !ok {
+		return
+	}
+	leader, epoch := b.node.Leader()
+	m.add(core.Gauge, "kafka_server_raftmetrics_current_leader", "the leader of the metadata quorum, or -1", int64(leader))
+	m.add(core.Gauge, "kafka_server_raftmetrics_current_epoch", "the epoch of the metadata quorum", int64(epoch))
+	m.add(core.Gauge, "kafka_server_raftmetrics_high_watermark", "the end of what is committed of the metadata log", int64(b.node.High()))
+	m.add(core.Gauge, "kafka_server_raftmetrics_log_end_offset", "the end of the metadata log", int64(b.node.End(b.store)))
+	m.add(core.Gauge, "kafka_server_raftmetrics_number_of_voters", "voters of the metadata quorum", int64(len(b.node.Voters())))
+	m.add(core.Gauge, "kafka_controller_kafkacontroller_lastcommittedrecordoffset", "the last committed metadata record", int64(b.node.High())-1)
+}
+
+// reportGroups describes the coordinators of groups.
+func (b *Broker) reportGroups(m *reporter) {
+	var phases [4]int64
+	var shards [4]int64
+	offsets := int64(0)
+	for i := range b.coords.list {
+		c := &b.coords.list[i]
+		shards[c.shard.Phase()]++
+		by, n := c.groups.Counts()
+		for p := range phases {
+			phases[p] += by[p]
+		}
+		offsets += n
+	}
+	all := int64(0)
+	for p, name := range [...]string{"empty", "preparingrebalance", "completingrebalance", "stable"} {
+		m.add(core.Gauge, "kafka_coordinator_group_groupmetadatamanager_numgroups"+name, "groups in that state", phases[p])
+		all += phases[p]
+	}
+	m.add(core.Gauge, "kafka_coordinator_group_groupmetadatamanager_numgroups", "groups that this broker coordinates", all)
+	m.add(core.Gauge, "kafka_coordinator_group_groupmetadatamanager_numoffsets", "offsets committed by them", offsets)
+	m.add(core.Gauge, "kafka_server_groupcoordinatormetrics_group_count", "groups by protocol", all, core.Label{Name: "protocol", Value: "classic"})
+	for _, p := range []shard.Phase{shard.Loading, shard.Active, shard.Failed} {
+		m.add(core.Gauge, "kafka_server_groupcoordinatormetrics_num_partitions", "partitions of __consumer_offsets by state", shards[p], core.Label{Name: "state", Value: p.String()})
+	}
+}
+
+// reportWaiting counts the requests that wait, as Apache Kafka's purgatories and queues would.
+func (b *Broker) reportWaiting(m *reporter) {
+	var produces, fetches, deletes, rebalances, others int64
+	for i := range b.tasks.slots {
+		switch b.tasks.slots[i].task.(type) {
+		case nil:
+		case *produceTask:
+			produces++
+		case *fetchTask:
+			fetches++
+		case *deleteRecordsTask:
+			deletes++
+		case *joinTask, *syncTask:
+			rebalances++
+		default:
+			others++
+		}
+	}
+	for _, x := range []struct {
+		name string
+		n    int64
+	}{{"Produce", produces}, {"Fetch", fetches}, {"DeleteRecords", deletes}, {"Rebalance", rebalances}, {"Other", others}} {
+		m.add(core.Gauge, "kafka_server_delayedoperationpurgatory_purgatorysize", "requests that wait for something", x.n, core.Label{Name: "delayedOperation", Value: x.name})
+	}
+	queued := int64(0)
+	for i := range b.conns.slots {
+		queued += int64(len(b.conns.slots[i].queue))
+	}
+	m.add(core.Gauge, "kafka_network_requestchannel_requestqueuesize", "requests that have come and are not answered", queued)
+}
