@@ -293,6 +293,22 @@ func TestSegmentFixtures(t *testing.T) {
 	}
 }
 
+func TestEpochFixtures(t *testing.T) {
+	segments := []Segment{{0, append(batchBytes(0, 2, 0, 1), batchBytes(2, 3, 1, 1)...), nil, nil}, {5, batchBytes(5, 1, 4, 1), nil, nil}}
+	p := Partition{"t", 0}
+	check := func(want, file string, start int64) {
+		t.Helper()
+		requireOnly(t, want, CheckEpochs(p, segments, []byte(file), start))
+	}
+	check("", "0\n3\n0 0\n1 2\n4 5\n", 0)
+	check("", "0\n4\n0 0\n1 2\n4 5\n7 6\n", 0) // an epoch without a batch
+	check("", "0\n2\n1 3\n4 5\n", 3)              // the log start lies inside of a batch
+	check("I05", "0\n2\n1 2\n4 5\n", 0)
+	check("I05", "0\n3\n0 0\n1 3\n4 5\n", 0)
+	check("I05", "0\n4\n0 0\n1 2\n4 5\n7 5\n", 0)
+	check("I05", "", 0)
+}
+
 func TestRecoveredFixtures(t *testing.T) {
 	read := func(b ...[]byte) []Batch {
 		out, _, fault := ReadSegment([]byte(strings.Join(asStrings(b), "")))

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
+	"strings"
 )
 
 // This file reads segment files by itself, for the checks that compare what is on a disk with what must be there.
@@ -96,6 +98,41 @@ func CheckSegments(p Partition, segments []Segment) (found []Violation) {
 			next, epoch = b.Last+1, b.Epoch
 		}
 		checkIndexes(s, batches, fail)
+	}
+	return found
+}
+
+// CheckEpochs compares the content of a leader-epoch-checkpoint, as a clean stop left it, with the batches of the
+// segments from the log start on (I05): an entry for each epoch of a batch, at the epoch's first offset there, and
+// at most one more, of an epoch that has no batch yet, at the end.
+func CheckEpochs(p Partition, segments []Segment, file []byte, start int64) (found []Violation) {
+	type entry struct {
+		epoch int32
+		start int64
+	}
+	var want, have []entry
+	end := start
+	for _, s := range segments {
+		batches, _, _ := ReadSegment(s.Log)
+		for _, b := range batches {
+			end = max(end, b.Last+1)
+			if n := len(want); b.Last >= start && b.Epoch >= 0 && (n == 0 || b.Epoch > want[n-1].epoch) {
+				want = append(want, entry{b.Epoch, max(b.Base, start)})
+			}
+		}
+	}
+	for i, line := range strings.Split(string(file), "\n") {
+		var e entry
+		if n, err := fmt.Sscan(line, &e.epoch, &e.start); i >= 2 && n == 2 && err == nil {
+			have = append(have, e)
+		}
+	}
+	got := have
+	if n := len(have); n == len(want)+1 && have[n-1].start == end {
+		got = have[:n-1]
+	}
+	if !slices.Equal(got, want) {
+		found = append(found, Violation{"I05", p.String(), fmt.Sprintf("the epoch file says %v, the batches from %d to %d say %v", have, start, end, want)})
 	}
 	return found
 }

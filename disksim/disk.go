@@ -48,6 +48,7 @@ const (
 	siteCrashEntry
 	siteRot
 	siteMisdirect
+	siteRange
 )
 
 // Counter names one kind of misfortune that a disk can deal out.

@@ -277,7 +277,7 @@ func (d *Disk) readOp(n *inode, o *op) ([]byte, core.Errno) {
 	if off < 0 || size < 0 {
 		return nil, core.Invalid
 	}
-	if o.odd && n.size > pageBytes {
+	if o.odd && n.size > 2*sectorBytes {
 		d.Counts[MisdirectedRead]++
 		off = int64(d.env.Choose(siteMisdirect, n.entity, uint64(n.size/sectorBytes))) * sectorBytes
 		size = min(size, n.size-off)
@@ -296,6 +296,10 @@ func (d *Disk) readOp(n *inode, o *op) ([]byte, core.Errno) {
 func (d *Disk) ReadRange(f core.FileID, off int64, dst []byte) bool {
 	h := d.handles[f]
 	if h == nil || h.node == nil || h.err != core.OK || off < 0 || off+int64(len(dst)) > h.node.size {
+		return false
+	}
+	if w := &d.Weather; w.ReadErr > 0 && wants(d.env.Choose(siteRange, h.node.entity, 1<<16), w.ReadErr) {
+		d.Counts[ReadError]++
 		return false
 	}
 	if d.Weather.ReadErr > 0 && wants(d.env.Choose(siteOp, h.node.entity, 1<<16), d.Weather.ReadErr) {

@@ -90,7 +90,7 @@ func (d *Disk) write(n *inode, o *op) core.Errno {
 		return core.NoSpace
 	}
 	d.extend(n, off+int64(len(b)))
-	if o.odd && n.size > 2*pageBytes {
+	if o.odd && n.size > int64(min(len(b), pageBytes))+2*sectorBytes {
 		d.Counts[MisdirectedWrite]++
 		off = int64(d.env.Choose(siteMisdirect, n.entity, uint64((n.size-int64(min(len(b), pageBytes)))/sectorBytes))) * sectorBytes
 		b = b[:min(len(b), pageBytes)]
@@ -106,6 +106,9 @@ func (d *Disk) extend(n *inode, size int64) {
 			d.used += size - n.size
 		}
 		n.size, n.resized = size, true
+	}
+	if size > n.platten { // also what a failed sync left beyond the durable end: written again, it is to be synced again
+		n.resized = true
 	}
 }
 

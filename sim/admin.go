@@ -26,6 +26,13 @@ type asking struct {
 	what    adminKind
 	topic   int
 	answers int
+	value   int64 // of a probe under way
+	session int32 // a fetch session of the probes
+	opened  bool  // the connection is new
+	pid     int64 // a producer of the probes, while repeat > 0
+	epoch   int16
+	repeat  int // the step of a repeated batch
+	base    int64
 }
 
 type askState uint8
@@ -59,6 +66,15 @@ const (
 	adminApiVersions
 	adminCluster
 	adminPartitions
+	adminCommit
+	adminCommitted
+	adminStaleCommit
+	adminBadBatch
+	adminSession
+	adminProducerID
+	adminHalfJoin
+	adminBrokerDefault
+	adminRepeat
 	adminKinds
 )
 
@@ -72,7 +88,7 @@ func (a *asking) Step(now core.Now, ev *core.Event, out *core.Out) {
 		if ev.Op != a.op {
 			return
 		}
-		if a.state, a.next = askOpen, now.Mono; ev.Err != core.OK {
+		if a.state, a.next, a.opened, a.session, a.repeat = askOpen, now.Mono, true, 0, 0; ev.Err != core.OK {
 			a.state, a.next = askIdle, now.Mono+100*core.Millisecond
 		}
 	case core.Closed:
@@ -109,12 +125,36 @@ func (a *asking) ask(now core.Now, out *core.Out) {
 		a.what, a.topic = adminSetUp, a.made
 	} else {
 		v := w.draw(siteScript, a.entity, 1<<16)
-		a.what, a.topic = adminCreate+adminKind(v&0xff)%(adminKinds-1), int(v>>8)
+		if a.what, a.topic = a.fresh(), int(v>>8); a.what == adminKinds {
+			a.what = adminCreate + adminKind(v&0xff)%(adminKinds-1)
+		}
+		if a.what == adminHalfJoin && a.r.stage >= stageCalm {
+			a.what = adminListOffsets // a member that never comes holds a group up
+		}
 	}
-	req := a.request(w.draw(siteScript, a.entity, 1<<32))
+	switch { // what goes on from one request to the next
+	case a.repeat > 0:
+		a.what = adminRepeat
+	case a.session != 0:
+		a.what = adminSession
+	}
+	v := w.draw(siteScript, a.entity, 1<<32)
+	req, upTo := a.probe(v)
+	if req == nil {
+		req, upTo = a.request(v), 32767
+	}
 	served, ok := wire.Served(req.Key())
+	served.Max = min(served.Max, upTo)
 	if a.what == adminCreate {
 		served.Min = 7 // the first version whose answer has the topic's id
+	}
+	switch a.what {
+	case adminBadBatch, adminRepeat:
+		served.Min = 3 // older ones have no such batches
+	case adminSession:
+		served.Min = 7
+	case adminHalfJoin:
+		served.Min = 4 // older ones would wait
 	}
 	if !ok {
 		a.next = now.Mono + 10*core.Millisecond
@@ -168,15 +208,7 @@ func (a *asking) request(v uint64) kmsg.Request {
 		q.Resources = append(q.Resources, r)
 		return q
 	case adminAlterConfigs:
-		q := kmsg.NewPtrIncrementalAlterConfigsRequest()
-		r := kmsg.NewIncrementalAlterConfigsRequestResource()
-		r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, a.stable().name
-		c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
-		value := []string{"0", "100", "1000", "4096"}[v&3]
-		c.Name, c.Value = "index.interval.bytes", &value
-		r.Configs = append(r.Configs, c)
-		q.Resources = append(q.Resources, r)
-		return q
+		return a.alterSetting(v)
 	case adminDeleteRecords:
 		return a.deleteRecords(v)
 	case adminListOffsets:
@@ -331,6 +363,7 @@ func (a *asking) heed(resp kmsg.Response) {
 	if a.asked >= a.r.calmFrom && a.r.stage >= stageCalm {
 		a.calmed = true
 	}
+	a.heedProbe(resp)
 	switch p := resp.(type) {
 	case *kmsg.CreateTopicsResponse:
 		if len(p.Topics) == 1 && a.what == adminCreate {
@@ -341,6 +374,7 @@ func (a *asking) heed(resp kmsg.Response) {
 			switch code := wire.Code(p.Topics[0].ErrorCode); code {
 			case wire.None, wire.TopicAlreadyExists:
 				a.made++
+				a.r.probes.made = max(a.r.probes.made, a.made)
 			default:
 				a.r.refused = "creating " + p.Topics[0].Topic + ": " + code.String()
 				if p.Topics[0].ErrorMessage != nil {
@@ -404,6 +438,7 @@ func (a *asking) topicOp(code wire.Code, id string, partitions int32) {
 
 // unanswered is a request whose connection ended before its answer: what it did is not known.
 func (a *asking) unanswered() {
+	a.probeUnanswered()
 	partitions := int32(0)
 	switch q := a.req.(type) {
 	case *kmsg.CreateTopicsRequest:

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"klamm/core"
+	"klamm/core/assign"
 	"klamm/core/batch"
 	"klamm/core/client"
 )
@@ -19,9 +20,11 @@ type Config struct {
 	Producers  []producerConfig
 	Readers    int
 	Groups     []int // members of each
+	assignors  []assign.Assignor
 	Broker     string
 	Debug      bool
 	adminPause core.Time
+	hostile    bool // a client that means no good takes part
 	latency    core.Time
 	syncTime   core.Time
 	assembly   int64
@@ -32,6 +35,7 @@ type topicConfig struct {
 	partitions int32
 	removable  bool // records may be removed from its front
 	configs    [][2]string
+	fixed      fixedSettings
 }
 
 type producerConfig struct {
@@ -39,6 +43,7 @@ type producerConfig struct {
 	pause   core.Time
 	burst   int
 	size    int
+	start   core.Time // the first record, after booting
 	options client.ProducerOptions
 }
 
@@ -81,6 +86,7 @@ func drawConfig(c Chooser, profile string) (cfg Config) {
 		}
 		if t.removable {
 			set("retention.bytes", of("3000", "20000", "-1"))
+			set("retention.ms", of("604800000", "2000"))
 			set("file.delete.delay.ms", of("100", "60000"))
 		}
 		if compressed && draw(3) == 2 {
@@ -92,6 +98,10 @@ func drawConfig(c Chooser, profile string) (cfg Config) {
 		if draw(6) == 5 {
 			set("flush.messages", "1")
 		}
+		if draw(8) == 7 { // batches that a producer has to split, and records that it can't send
+			set("max.message.bytes", of("700", "1500"))
+		}
+		t.fix()
 		cfg.Topics = append(cfg.Topics, t)
 	}
 	for i := range 2 + draw(2) {
@@ -99,7 +109,8 @@ func drawConfig(c Chooser, profile string) (cfg Config) {
 	}
 	cfg.Readers = 1 + draw(2)
 	for range 1 + draw(2) {
-		cfg.Groups = append(cfg.Groups, 1+draw(2))
+		cfg.Groups = append(cfg.Groups, 1+draw(3))
+		cfg.assignors = append(cfg.assignors, []assign.Assignor{assign.Range, assign.CooperativeSticky, assign.CooperativeSticky, assign.Sticky, assign.RoundRobin}[draw(5)])
 	}
 	var b strings.Builder
 	line := func(kv string) { b.WriteString(kv + "\n") }
@@ -111,13 +122,33 @@ func drawConfig(c Chooser, profile string) (cfg Config) {
 	line("log.retention.check.interval.ms=" + of("1000", "5000"))
 	line("log.flush.offset.checkpoint.interval.ms=" + of("500", "3000", "60000"))
 	line("num.recovery.threads.per.data.dir=" + of("1", "2"))
-	line("max.incremental.fetch.session.cache.slots=" + of("1000", "2", "0"))
+	line("max.incremental.fetch.session.cache.slots=" + of("1000", "1000", "8", "0"))
 	line("connections.max.idle.ms=" + of("600000", "5000"))
 	line("metadata.log.max.record.bytes.between.snapshots=" + of("20971520", "3000"))
 	if cfg.Set.Replicate() {
 		line("klamm.durability=replicate")
 	} else {
 		line("klamm.durability=sync")
+	}
+	if draw(3) == 2 { // steps so small that what only a large log reaches is reached here
+		size := func(name string) { line("klamm.internal." + name + "=" + of("100", "300", "1000", "4000")) }
+		size("log.scan.bytes")
+		size("log.rewrite.bytes")
+		size("log.seek.bytes")
+		size("log.time.scan.bytes")
+		size("group.load.bytes")
+		size("metadata.replay.bytes")
+		size("metadata.snapshot.batch.bytes")
+		line("klamm.internal.log.scan.batches=" + of("1", "3", "100"))
+		line("klamm.internal.log.borders=" + of("1", "4", "512"))
+		line("klamm.internal.log.checkpoint.bytes=" + of("500", "20000", "67108864"))
+		line("klamm.internal.metadata.snapshot.records=" + of("1", "7", "2000"))
+		line("klamm.internal.group.sweep.offsets=" + of("1", "3", "1000"))
+	}
+	if cfg.hostile = draw(4) == 3; cfg.hostile {
+		line("max.connections.per.ip=" + of("2147483647", "20", "100"))
+		line("max.connections=" + of("2147483647", "2147483647", "40"))
+		line("socket.request.max.bytes=" + of("104857600", "104857600", "300000"))
 	}
 	cfg.Broker = b.String()
 	cfg.Clients = len(cfg.Producers) + cfg.Readers + 1
@@ -131,6 +162,9 @@ func drawProducer(draw func(uint64) int, i, topics int, compressed bool) produce
 	p := producerConfig{pause: core.Time(20+draw(100)) * core.Millisecond, burst: 1 + draw(8), size: 40 << draw(6)}
 	for range 1 + draw(2) {
 		p.topics = append(p.topics, draw(uint64(topics)))
+	}
+	if draw(4) == 3 {
+		p.start = core.Time(draw(3000)) * core.Millisecond
 	}
 	o := &p.options
 	o.Options = clientOptions(fmt.Sprintf("producer%d", i), draw)

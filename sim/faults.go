@@ -45,6 +45,15 @@ const (
 	DiskMisWrite
 	DiskMisRead
 	DiskLies
+	HostileTLS // these are no faults of the plan: a hostile client counts them
+	HostileHTTP
+	HostileBomb
+	HostileNegative
+	HostileHalf
+	HostileSlow
+	HostileGarbage
+	HostileCount
+	HostileStorm
 	FaultCount
 )
 
@@ -54,7 +63,9 @@ var faultNames = [FaultCount]string{
 	"process.kill-client", "clock.forward", "clock.backward", "clock.drift", "net.cut-both-ways", "net.cut-in", "net.cut-out",
 	"net.resets", "net.refuses", "net.black-holes", "net.slow", "net.splits", "net.slow-readers", "disk.slow-spell",
 	"disk.stuck-spell", "disk.read-errors", "disk.write-errors", "disk.sync-errors", "disk.full-spell", "disk.rot",
-	"disk.misdirected-writes", "disk.misdirected-reads", "disk.lies",
+	"disk.misdirected-writes", "disk.misdirected-reads", "disk.lies", "client.speaks-tls", "client.speaks-http",
+	"client.frame-bomb", "client.negative-length", "client.half-frame", "client.slow-frame", "client.garbage-frame",
+	"client.absurd-count", "client.connection-storm",
 }
 
 func (k FaultKind) String() string { return faultNames[k] }
@@ -103,7 +114,7 @@ func (w *World) begin(i int) {
 	case CrashInRecovery, CrashLoop:
 		n.crashNext, n.crashPower, n.restartIn = int(f.P), power, core.Time(f.Q>>1)*core.Millisecond
 		w.Counts[CrashLoop]++
-		w.Crash(f.Node, power)
+		w.Crash(f.Node, power && f.P&1 == 0) // what a killed process left in memory may be lost while the next one recovers
 		return
 	case StopProcess:
 		w.Counts[StopProcess]++
@@ -116,13 +127,18 @@ func (w *World) begin(i int) {
 		w.clockFault(n, f)
 		return
 	case DiskRot:
-		part := ".log"
-		if f.P%3 == 1 {
+		where, part := "/t", ".log"
+		switch {
+		case f.P == 6:
+			where, part = "/__cluster_metadata", ".checkpoint"
+		case f.P == 7:
+			where = "/__consumer_offsets"
+		case f.P%3 == 1:
 			part = ".index"
-		} else if f.P%3 == 2 {
+		case f.P%3 == 2:
 			part = ".timeindex"
 		}
-		if n.Disk.Rot("/t", part) {
+		if n.Disk.Rot(where, part) {
 			w.Counts[DiskRot]++
 		}
 		return
@@ -208,7 +224,7 @@ func applyFault(f *Fault, net *netsim.Weather, disk *disksim.Weather) {
 		net.Latency += core.Time(f.P) * core.Microsecond
 		net.Jitter += core.Time(f.P) * core.Microsecond
 		net.Tail += f.Q
-		net.Stall += f.Q / 4
+		net.Stall += f.Q
 		net.BytesPerSecond = 1 << 20
 	case NetSplit:
 		net.Split += f.P

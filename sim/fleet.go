@@ -138,7 +138,7 @@ func (c *Campaign) Run() *Report {
 }
 
 func (c *Campaign) report(results []*Result) *Report {
-	rep := &Report{From: c.From}
+	rep := &Report{From: c.From, Failures: []FailedSeed{}, Zero: []string{}}
 	var faults [FaultCount]uint64
 	var net [netsim.CounterCount]uint64
 	var disk [disksim.CounterCount]uint64

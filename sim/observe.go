@@ -19,9 +19,15 @@ type waker interface{ WakeAll() }
 
 // watch keeps the last look at each of the logs of a broker.
 type watch struct {
-	last []checker.Replica // by log id
-	seen []bool
-	at   uint64
+	last     []checker.Replica // by log id
+	seen     []bool
+	at       uint64
+	ready    bool // this life serves
+	loaded   bool // this life has begun to load logs
+	wasReady bool // the last life had loaded its logs
+	stopped  bool // it ended in good order
+	promised []promised
+	handed   []handed
 }
 
 // look compares each log of the broker with what it was one look before. Costs are kept down by looking at the
@@ -48,6 +54,12 @@ func (r *run) look(n *Node) {
 		return
 	}
 	w := &r.watch
+	if !s.Ready() {
+		r.loading(n, s)
+	}
+	if n.ready && !w.ready {
+		r.nowReady(s)
+	}
 	w.at++
 	r.lookAt(n, s.Log(ids[w.at%uint64(len(ids))]))
 }
@@ -71,6 +83,12 @@ func (r *run) lookAt(n *Node, l *log.Log) {
 	if w.seen[i] {
 		prev = &w.last[i]
 	}
+	if prev == nil || prev.Life != cur.Life {
+		r.recovered(n, l)
+	}
+	if n.ready {
+		r.settingsOf(l)
+	}
 	for _, v := range checker.CheckReplica(prev, &cur) {
 		r.w.Fail(v.Invariant, v.Subject+": "+v.Detail)
 	}
@@ -82,20 +100,17 @@ func (r *run) files(n *Node) {
 	for i := range r.oracle.logs {
 		l := &r.oracle.logs[i]
 		dir := "/data/" + l.at.Topic + "-" + strconv.Itoa(int(l.at.Partition))
-		var segments []checker.Segment
-		for _, path := range n.Disk.Paths(dir) {
-			base, is := strings.CutSuffix(path, ".log")
-			offset, err := strconv.ParseInt(strings.TrimPrefix(base, dir+"/"), 10, 64)
-			if !is || err != nil {
-				continue
-			}
-			s := checker.Segment{Base: offset}
-			s.Log, _ = n.Disk.File(path)
-			s.Index, _ = n.Disk.File(base + ".index")
-			s.TimeIndex, _ = n.Disk.File(base + ".timeindex")
-			segments = append(segments, s)
-		}
+		segments := segmentsOf(n, dir)
 		for _, v := range checker.CheckSegments(checker.Partition{TopicID: l.at.Topic, Number: l.at.Partition}, segments) {
+			r.w.Fail(v.Invariant, v.Subject+": "+v.Detail)
+		}
+		starts, _ := n.Disk.File("/data/log-start-offset-checkpoint")
+		epochs, there := n.Disk.File(dir + "/leader-epoch-checkpoint")
+		if !there || len(segments) == 0 {
+			continue
+		}
+		start := max(pointIn(string(starts), l.at), segments[0].Base)
+		for _, v := range checker.CheckEpochs(checker.Partition{TopicID: l.at.Topic, Number: l.at.Partition}, segments, epochs, start) {
 			r.w.Fail(v.Invariant, v.Subject+": "+v.Detail)
 		}
 	}

@@ -17,7 +17,9 @@ import (
 type Oracle struct {
 	// Rewritable: unsynced records may be lost with the run's faults, so an offset may come to hold another one.
 	Rewritable bool
-	Rule, Text string // the first broken rule
+	Rule, Text string                                   // the first broken rule
+	Forgetful  bool                                     // the metadata's own log was damaged: what it said of topics may be lost
+	OnSkip     func(at core.TopicPartition, from int64) // a reader went past an offset of a damaged log
 	Acked      int
 	Read       int
 	polls      []poll
@@ -41,6 +43,7 @@ type logOf struct {
 	read      []uint8 // by offset: a bit for each group, the highest one for the audit
 	start     int64   // greatest log start that was answered
 	end       int64   // greatest end that was answered
+	audited   int64   // the end that the audit came to, or -1
 }
 
 // sender is one life of a producer.
@@ -108,7 +111,7 @@ func (o *Oracle) fail(rule, format string, args ...any) {
 // Partition makes a partition known.
 func (o *Oracle) Partition(at core.TopicPartition, removable bool) {
 	o.index[at] = len(o.logs)
-	o.logs = append(o.logs, logOf{at: at, removable: removable})
+	o.logs = append(o.logs, logOf{at: at, removable: removable, audited: -1})
 }
 
 // Sender makes a new producer known and returns its number.
@@ -148,7 +151,7 @@ func (o *Oracle) Resolved(id uint64, at core.TopicPartition, offset int64, f fat
 		return
 	}
 	o.Acked++
-	if r.seen && r.offset != offset && s.idempotent && !o.Rewritable && r.log == int32(i) {
+	if r.seen && r.offset != offset && s.idempotent && !o.Rewritable && !o.logs[i].damaged && r.log == int32(i) {
 		o.fail("I57", "record %s was read at %d and acknowledged at %d", name(id), r.offset, offset)
 	}
 	r.log, r.offset = int32(i), offset
@@ -224,6 +227,9 @@ func (o *Oracle) Got(r int, at core.TopicPartition, offset int64, id uint64, now
 	if next := p.next[i]; next >= 0 && offset != next && !(offset > next && l.removable) && !o.Rewritable && !l.damaged {
 		o.fail("I78", "%s-%d: a reader at offset %d was given %d", at.Topic, at.Partition, next, offset)
 	}
+	if next := p.next[i]; next >= 0 && offset > next && l.damaged && o.OnSkip != nil {
+		o.OnSkip(at, next)
+	}
 	p.next[i] = offset + 1
 	if p.group >= 0 && offset < int64(len(l.read)) {
 		l.read[offset] |= 1 << p.group
@@ -279,6 +285,13 @@ func (o *Oracle) Damaged(topicDir string) {
 	}
 }
 
+// Audited says that the audit stands at the end of a partition.
+func (o *Oracle) Audited(at core.TopicPartition, end int64) {
+	if i, ok := o.index[at]; ok {
+		o.logs[i].audited = end
+	}
+}
+
 // Final compares what was promised with what the audit read, and with what each of the groups read.
 func (o *Oracle) Final(groups int) {
 	if o.Rewritable {
@@ -307,17 +320,14 @@ func (o *Oracle) Final(groups int) {
 	}
 }
 
-// firstKept is the offset from which on the audit must have found everything. Retention may have moved the start of a
-// removable log while the audit was reading, so there it is the beginning of the last stretch without a gap.
+// firstKept is the offset from which on the audit must have found everything. What it found of a removable log ends at
+// the log's end: removal takes from the front only, perhaps everything, so a promise beyond that end is broken. Retention
+// may have moved the start while the audit was reading, so there what is kept is the last stretch without a gap.
 func (o *Oracle) firstKept(l *logOf) (first int64) {
 	if !l.removable {
 		return 0
 	}
-	end := int64(len(l.read))
-	for end > 0 && l.read[end-1]>>auditBit == 0 && (l.ids[end-1] == 0 || end > l.end) {
-		end-- // not read, and nothing says that it must be
-	}
-	for first = end; first > 0 && l.read[first-1]>>auditBit == 1; first-- {
+	for first = max(0, l.audited); first > 0 && first <= int64(len(l.read)) && l.read[first-1]>>auditBit == 1; first-- {
 	}
 	return first
 }
@@ -410,7 +420,7 @@ func (o *Oracle) Judge(complete bool) {
 	}
 	var names []string
 	for _, name := range o.topicNames {
-		if slices.Contains(names, name) {
+		if o.Forgetful || slices.Contains(names, name) {
 			continue
 		}
 		names = append(names, name)

@@ -58,14 +58,24 @@ func TestOracleRejects(t *testing.T) {
 		rule  string
 		story func() *story
 	}{
-		"lost":                      {"I25", func() *story { s := tell(false, true); s.ack(0, 0); s.ack(1, 1); s.read(0, 0); return s }},
-		"two records at one offset": {"I76", func() *story { s := tell(false, true); s.ack(0, 0); s.read(0, 1); return s }},
-		"one record twice":          {"I77", func() *story { s := tell(false, true); s.read(0, 0); s.read(1, 0); return s }},
-		"out of order":              {"I79", func() *story { s := tell(false, true); s.read(0, 1); s.read(1, 0); return s }},
-		"refused and read":          {"I27", func() *story { s := tell(false, true); s.end(0, didNot); s.read(0, 0); return s }},
-		"never sent":                {"I06", func() *story { s := tell(false, true); s.o.Got(s.r, t0, 0, 99<<32, 9); return s }},
-		"skipped":                   {"I78", func() *story { s := tell(false, true); s.read(0, 0); s.read(2, 1); return s }},
-		"back":                      {"I78", func() *story { s := tell(false, false); s.read(0, 0); s.read(1, 1); s.read(0, 0); return s }},
+		"lost": {"I25", func() *story { s := tell(false, true); s.ack(0, 0); s.ack(1, 1); s.read(0, 0); return s }},
+		"lost at the end, where the front may go": {"I25", func() *story {
+			s := tell(true, true)
+			for i := range 3 {
+				s.ack(i, int64(i))
+			}
+			s.read(1, 1)
+			s.o.Audited(t0, 2)
+			return s
+		}},
+		"all lost, where the front may go": {"I25", func() *story { s := tell(true, true); s.ack(0, 0); s.o.Audited(t0, 0); return s }},
+		"two records at one offset":        {"I76", func() *story { s := tell(false, true); s.ack(0, 0); s.read(0, 1); return s }},
+		"one record twice":                 {"I77", func() *story { s := tell(false, true); s.read(0, 0); s.read(1, 0); return s }},
+		"out of order":                     {"I79", func() *story { s := tell(false, true); s.read(0, 1); s.read(1, 0); return s }},
+		"refused and read":                 {"I27", func() *story { s := tell(false, true); s.end(0, didNot); s.read(0, 0); return s }},
+		"never sent":                       {"I06", func() *story { s := tell(false, true); s.o.Got(s.r, t0, 0, 99<<32, 9); return s }},
+		"skipped":                          {"I78", func() *story { s := tell(false, true); s.read(0, 0); s.read(2, 1); return s }},
+		"back":                             {"I78", func() *story { s := tell(false, false); s.read(0, 0); s.read(1, 1); s.read(0, 0); return s }},
 		"end fell": {"I17", func() *story {
 			s := tell(false, true)
 			s.o.Bounds(t0, -1, 5, 1, 2)
@@ -115,7 +125,17 @@ func TestOracleAccepts(t *testing.T) {
 			s.ack(0, 0)
 			s.ack(1, 1)
 			s.read(1, 1)
+			s.o.Audited(t0, 2)
 			s.o.Bounds(t0, 1, -1, 1, 2)
+			return s
+		},
+		"all removed, long after an end was answered": func() *story {
+			s := tell(true, true)
+			s.o.Bounds(t0, -1, 1, 1, 2)
+			for i := range 3 {
+				s.ack(i, int64(i))
+			}
+			s.o.Audited(t0, 3)
 			return s
 		},
 		"lost, where that may be": func() *story {

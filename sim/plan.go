@@ -34,6 +34,9 @@ func (s FaultSet) Replicate() bool { return s == SetCached || s == SetUnsynced }
 
 // mayHappen says which kinds a plan of a set may hold. Kinds that only follow from others are in none.
 func (s FaultSet) mayHappen(k FaultKind) bool {
+	if k >= HostileTLS {
+		return false
+	}
 	switch k {
 	case CrashInRecovery, Restart, StoppedClean, GaveUp:
 		return false
@@ -133,17 +136,21 @@ func drawFault(c Chooser, cfg *Config, k FaultKind, entity uint64) Fault {
 	case DiskSlow:
 		f.P = logUniform(c, entity, 12)
 	case DiskStuck:
-		f.P = logUniform(c, entity, 8)
-	case DiskReadErrors, DiskWriteErrors:
-		f.P = logUniform(c, entity, 10)
+		f.P = 20 + logUniform(c, entity, 9)
+	case DiskReadErrors:
+		f.P = 50 + logUniform(c, entity, 12)
+	case DiskWriteErrors:
+		f.P = 10 + logUniform(c, entity, 11)
 	case DiskSyncErrors:
-		f.P, f.Q = logUniform(c, entity, 12), logUniform(c, entity, 12)
+		f.P, f.Q = 10+logUniform(c, entity, 12), logUniform(c, entity, 12)
 	case DiskFull:
 		f.P = 1 + draw(uint64(cfg.FullBytes+1))
 	case DiskRot:
-		f.P = draw(6)
-	case DiskMisWrite, DiskMisRead:
-		f.P = 200 + logUniform(c, entity, 10)
+		f.P = draw(8)
+	case DiskMisWrite:
+		f.P = 500 + logUniform(c, entity, 11)
+	case DiskMisRead: // most reads are those of a start, which are few
+		f.P, f.For = 2000*(1+draw(8)), f.For+2*core.Second
 	case DiskLies:
 		f.At, f.For = 0, cfg.Chaos
 	}

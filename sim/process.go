@@ -42,6 +42,9 @@ func (w *World) carryOut(node int, n *Node, e *core.Effect) {
 // start begins a new life of a node.
 func (w *World) start(node int) {
 	n := w.Nodes[node]
+	if n.Broker && w.OnStart != nil {
+		w.OnStart(n)
+	}
 	n.State, n.ready, n.stopping = Up, false, false
 	n.inbox = n.inbox[:0]
 	n.wakeAt = core.Never
@@ -90,6 +93,9 @@ func (w *World) Crash(node int, power bool) {
 // fall takes a node down: its peers' connections, its disk, its inbox.
 func (w *World) fall(node int, power bool) {
 	n := w.Nodes[node]
+	if n.Broker && w.OnFall != nil {
+		w.OnFall(n)
+	}
 	// The clock of its process ends here; the wall clock of the machine goes on from it.
 	n.State = Down
 	n.Life++

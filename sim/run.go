@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"klamm/checker"
 	"klamm/core"
+	"klamm/core/assign"
 	"klamm/core/client"
 	"klamm/core/wire"
 	"klamm/disksim"
@@ -72,22 +74,25 @@ const (
 
 // run is one run of the whole: a world, its clients, and the oracle.
 type run struct {
-	w         *World
-	cfg       Config
-	opt       *Options
-	oracle    *Oracle
-	stage     stage
-	calmFrom  core.Time
-	refused   string
-	producers []*producing // the current life of each
-	audit     *reading
-	members   []*reading // of groups, former lives too
-	auditNode int
-	admin     *asking
-	watch     watch
-	damage    int // entries of the disk's list that the oracle knows
-	exits     int // of the broker, of its own, since healing
-	stageAt   core.Time
+	w           *World
+	cfg         Config
+	opt         *Options
+	oracle      *Oracle
+	stage       stage
+	calmFrom    core.Time
+	refused     string
+	producers   []*producing // the current life of each
+	audit       *reading
+	members     []*reading // of groups, former lives too
+	auditNode   int
+	admin       *asking
+	watch       watch
+	probes      probes
+	owners      []checker.Ownership
+	generations []checker.Generation
+	damage      int // entries of the disk's list that the oracle knows
+	exits       int // of the broker, of its own, since healing
+	stageAt     core.Time
 }
 
 const (
@@ -111,11 +116,13 @@ func Run(seed uint64, opt Options) Result {
 	r.cfg = drawConfig(choices, opt.Profile)
 	r.w.Trace = opt.Trace
 	r.w.Debug = r.cfg.Debug
+	r.oracle.OnSkip = r.skipped
+	r.startProbes()
 	r.build()
 	r.w.OnPhase = r.phase
 	r.w.OnExit = r.exited
 	if r.cfg.Set != SetLying {
-		r.w.OnStep = r.look
+		r.w.OnStep, r.w.OnFall, r.w.OnStart = r.look, r.fallen, r.starting
 	}
 	r.w.PhaseAt(r.cfg.Chaos, phaseHealed)
 	r.w.Run(r.cfg.Chaos+2*calmTime, eventsMax)
@@ -155,6 +162,9 @@ func (r *run) build() {
 		for m := range members {
 			w.client(r, fmt.Sprintf("group%d.%d", g, m), func(entity uint64, life uint32) core.Machine { return r.member(g, m, entity) })
 		}
+	}
+	if cfg.hostile {
+		w.client(r, "hostile", func(entity uint64, life uint32) core.Machine { return &hostile{r: r, entity: entity} })
 	}
 	r.auditNode = w.client(r, "audit", func(entity uint64, life uint32) core.Machine {
 		r.audit = r.reader(entity, true)
@@ -216,13 +226,14 @@ func (r *run) member(g, m int, entity uint64) core.Machine {
 	o := client.ConsumerOptions{Options: r.options(entity), Reset: client.ResetEarliest}
 	o.Group = client.GroupOptions{ID: fmt.Sprintf("g%d", g), SessionTime: 6 * core.Second, HeartbeatTime: core.Second,
 		RebalanceTime: 6 * core.Second, AutoCommitTime: core.Time(200+w.draw(siteConfig, entity, 2000)) * core.Millisecond}
+	o.Group.Assignors = []assign.Assignor{r.cfg.assignors[g]}
 	for i := range r.cfg.Topics {
 		o.Group.Topics = append(o.Group.Topics, r.cfg.Topics[i].name)
 	}
 	if w.draw(siteConfig, entity, 3) == 2 {
 		o.Group.Instance = fmt.Sprintf("instance%d", m)
 	}
-	a := &reading{r: r, number: r.oracle.Reader(g), entity: entity, c: client.NewConsumer(o),
+	a := &reading{r: r, group: o.Group.ID, place: m, number: r.oracle.Reader(g), entity: entity, c: client.NewConsumer(o),
 		pause: core.Time(10+w.draw(siteConfig, entity, 100)) * core.Millisecond, limit: 1 + int(w.draw(siteConfig, entity, 100))}
 	r.members = append(r.members, a)
 	return a
@@ -253,6 +264,7 @@ func (r *run) exited(node int, code int64) {
 	if code == 0 && n.stopping && (r.cfg.Set == SetSync || r.cfg.Set == SetCached) {
 		r.files(n)
 	}
+	r.watch.stopped = code == 0
 	if n.stopping { // a stop that came in the midst of recovery may be called unclean
 		return
 	}
@@ -275,6 +287,11 @@ func (r *run) phase(p uint64) {
 	if r.oracle.Rule != "" {
 		w.Fail(r.oracle.Rule, r.oracle.Text)
 		return
+	}
+	for _, mark := range [...]string{"client.reply-unasked", "client.reply-unreadable"} {
+		if w.Marks.Count(mark) > 0 {
+			w.Fail("I81", "an answer that belongs to no request, or that cannot be read: "+mark)
+		}
 	}
 	if p == phaseHealed {
 		w.tracef("healed")
@@ -402,6 +419,14 @@ func (r *run) judge() {
 		}
 		r.oracle.Final(groups)
 	}
+	if r.admin != nil && r.admin.state == askWaiting {
+		r.admin.unanswered()
+	}
+	r.oracle.Forgetful = r.cfg.Set == SetDamage && r.metadataHurt()
+	r.judgeProbes()
+	if r.cfg.Set != SetLying && !r.metadataHurt() && !r.groupsHurt() {
+		r.judgeGroups()
+	}
 	if r.cfg.Set != SetLying {
 		r.oracle.Judge(r.audit != nil && r.audit.atEnd)
 	}
@@ -474,7 +499,7 @@ func (r *run) result(seed uint64) Result {
 		case Kill, PowerLoss:
 			res.Crashes += int(c)
 		}
-		if FaultKind(k) != Restart && FaultKind(k) != StoppedClean {
+		if FaultKind(k) != Restart && FaultKind(k) != StoppedClean && FaultKind(k) < HostileTLS {
 			res.Faults += int(c)
 		}
 	}

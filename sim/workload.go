@@ -59,7 +59,7 @@ func (a *producing) Step(now core.Now, ev *core.Event, out *core.Out) {
 		a.p.Step(now, ev, out)
 	}
 	if ev.Kind == core.Boot {
-		a.next = now.Mono
+		a.next = now.Mono + a.conf.start
 	}
 	a.drain()
 	for now.Mono >= a.next {
@@ -118,7 +118,12 @@ func (a *producing) drain() {
 // reading owns a consumer, by offset or in a group.
 type reading struct {
 	r      *run
-	number int // at the oracle
+	group  string // whose member it is, or empty
+	place  int    // which of its members
+	owned  []core.TopicPartition
+	toldAt int64
+	argued []core.TopicPartition // owned here, and another was given them meanwhile
+	number int                   // at the oracle
 	entity uint64
 	c      *client.Consumer
 	topics []int // by offset: what it reads
@@ -167,7 +172,11 @@ func (a *reading) Step(now core.Now, ev *core.Event, out *core.Out) {
 const idlePoll = 2 * core.Second
 
 func (a *reading) tidings() {
-	for _, t := range a.c.Tidings() {
+	list := a.c.Tidings()
+	if a.group != "" && len(list) > 0 {
+		a.belongings(list)
+	}
+	for _, t := range list {
 		switch t.Kind {
 		case client.Assigned, client.Revoked, client.Lost, client.Moved, client.Truncated:
 			for _, at := range t.Partitions {
@@ -204,7 +213,9 @@ func (a *reading) poll(now core.Now, out *core.Out) bool {
 			position, end := a.c.Position(at)
 			if end < 0 || position < end {
 				a.atEnd = false
+				continue
 			}
+			a.r.oracle.Audited(at, int64(position))
 		}
 	}
 	return len(list) == limit

@@ -46,6 +46,7 @@ const (
 	siteSize
 	siteCrash
 	siteReady
+	siteHostile
 )
 
 // Node is a place where a machine runs.
@@ -101,6 +102,8 @@ type World struct {
 	OnExit  func(node int, code int64) // after a machine's own exit
 	OnPhase func(phase uint64)
 	OnStep  func(n *Node) // after a broker's step
+	OnFall  func(n *Node) // before a broker's life ends
+	OnStart func(n *Node) // before a broker's life begins
 	now     core.Time
 	q       heap4
 	seq     uint64

@@ -1,0 +1,76 @@
+package sim
+
+import (
+	"slices"
+	"strconv"
+
+	"klamm/checker"
+	"klamm/core"
+	"klamm/core/client"
+)
+
+// This file follows who owns which partition, as the members of the groups are told.
+
+// belongings takes in what a member was told at one instant.
+func (a *reading) belongings(list []client.Tiding) {
+	r, generation := a.r, int32(-1)
+	for _, t := range list {
+		switch t.Kind {
+		case client.Assigned:
+			generation = t.Generation
+			r.watch.handedOut(a.group, generation)
+			for _, p := range t.Partitions {
+				if !slices.Contains(a.owned, p) {
+					a.owned = append(a.owned, p)
+				}
+				a.argue(p)
+			}
+		case client.Revoked, client.Lost:
+			for _, p := range t.Partitions {
+				if t.Kind == client.Revoked && slices.Contains(a.argued, p) && !r.cfg.Set.Lossy() {
+					r.oracle.fail("I46", "group %s: %s-%d was given to another before the member that had it gave it up", a.group, p.Topic, p.Partition)
+				}
+				is := func(o core.TopicPartition) bool { return o == p }
+				a.owned, a.argued = slices.DeleteFunc(a.owned, is), slices.DeleteFunc(a.argued, is)
+			}
+		}
+	}
+	if generation < 0 {
+		return
+	}
+	for _, p := range a.owned {
+		r.owners = append(r.owners, checker.Ownership{Group: a.group, Partition: checker.Partition{TopicID: p.Topic, Number: p.Partition},
+			Member: strconv.Itoa(a.place), Generation: generation, From: int64(r.w.now), To: checker.Open})
+	}
+	// When the join was sent is not known, but the assignment before had come by then.
+	r.generations = append(r.generations, checker.Generation{Group: a.group, Number: generation, Invoke: a.toldAt, Return: int64(r.w.now)})
+	a.toldAt = int64(r.w.now)
+}
+
+// argue notes that a partition was given to this member while another one, which lives, has not given it up. That one
+// may have been expelled without knowing it yet: then it will say that it has lost the partition, not that it gives
+// it back.
+func (a *reading) argue(p core.TopicPartition) {
+	for _, b := range a.r.members {
+		if b != a && b.group == a.group && a.r.current(b) && slices.Contains(b.owned, p) {
+			b.argued = append(b.argued, p)
+		}
+	}
+}
+
+// current reports whether a member is the present life of its node.
+func (r *run) current(b *reading) bool {
+	for i := len(r.members) - 1; i >= 0; i-- {
+		if x := r.members[i]; x.group == b.group && x.place == b.place {
+			return x == b
+		}
+	}
+	return false
+}
+
+// judgeGroups looks at all that members were told.
+func (r *run) judgeGroups() {
+	for _, v := range append(checker.CheckOwners(r.owners), checker.CheckGenerations(r.generations)...) {
+		r.oracle.fail(v.Invariant, "%s: %s", v.Subject, v.Detail)
+	}
+}

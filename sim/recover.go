@@ -1,0 +1,329 @@
+package sim
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/checker"
+	"klamm/core"
+	"klamm/core/batch"
+	"klamm/core/log"
+)
+
+// This file judges restarts: what the logs of a new life hold, against what the life before had promised and what
+// the disk still has.
+
+// promised is what a former life of the broker said of one log.
+type promised struct {
+	partition core.TopicPartition
+	topic     core.TopicID
+	start     int64
+	durable   int64 // it survives; with damage: what the checkpoint on the disk calls so
+	batches   []checker.Batch
+	epoch     int32 // greatest of batches
+	judged    bool  // in this life
+}
+
+// handed is the newest generation of a group of which a member was told its assignment.
+type handed struct {
+	group      string
+	generation int32
+}
+
+const markerPath = "/data/.kafka_cleanshutdown"
+
+// fallen is called just before a life of the broker ends: what it said last is written down.
+func (r *run) fallen(n *Node) {
+	w := &r.watch
+	w.wasReady, w.stopped = false, false
+	b, ok := n.Machine.(storeOwner)
+	if !ok || b.Store() == nil {
+		return
+	}
+	s := b.Store()
+	w.wasReady = s.Ready()
+	for _, id := range s.IDs() {
+		l := s.Log(id)
+		if !l.Online() {
+			continue
+		}
+		p := w.promise(l)
+		p.start, p.durable = max(p.start, int64(l.Start())), max(p.durable, int64(l.Durable()))
+	}
+}
+
+// promise finds or makes what is known of a log.
+func (w *watch) promise(l *log.Log) *promised {
+	for i := range w.promised {
+		if p := &w.promised[i]; p.partition == l.Partition() && p.topic == l.TopicID() {
+			return p
+		}
+	}
+	w.promised = append(w.promised, promised{partition: l.Partition(), topic: l.TopicID()})
+	return &w.promised[len(w.promised)-1]
+}
+
+// starting is called before a new life of the broker, with the disk as the crash left it.
+func (r *run) starting(n *Node) {
+	w := &r.watch
+	w.ready, w.loaded = false, false
+	if n.Life == 0 || r.cfg.Set == SetLying {
+		return
+	}
+	if _, there := n.Disk.File(markerPath); there && w.wasReady && !w.stopped && (r.cfg.Set == SetSync || r.cfg.Set.Replicate()) {
+		r.w.Fail("I13", "the marker of a clean stop is there, and the last stop was none")
+	}
+	points := ""
+	if r.cfg.Set == SetDamage {
+		b, _ := n.Disk.File("/data/recovery-point-offset-checkpoint")
+		points = string(b)
+	}
+	for i := range w.promised {
+		p := &w.promised[i]
+		p.judged, p.batches, p.epoch = false, nil, -1
+		dir := "/data/" + p.partition.Topic + "-" + strconv.Itoa(int(p.partition.Partition))
+		for _, s := range segmentsOf(n, dir) {
+			list, _, _ := checker.ReadSegment(s.Log)
+			p.batches = append(p.batches, list...)
+		}
+		for _, b := range p.batches {
+			p.epoch = max(p.epoch, b.Epoch)
+		}
+		if r.cfg.Set == SetDamage {
+			p.durable = pointIn(points, p.partition)
+		}
+	}
+	if r.cfg.Set != SetDamage {
+		r.assignments(n)
+	}
+}
+
+// pointIn reads one row of a checkpoint; 0 if there is none.
+func pointIn(text string, p core.TopicPartition) int64 {
+	for _, line := range strings.Split(text, "\n") {
+		f := strings.Fields(line)
+		if len(f) != 3 || f[0] != p.Topic || f[1] != strconv.Itoa(int(p.Partition)) {
+			continue
+		}
+		return max(number(f[2]), 0)
+	}
+	return 0
+}
+
+// segmentsOf reads the segment files of a directory.
+func segmentsOf(n *Node, dir string) (segments []checker.Segment) {
+	for _, path := range n.Disk.Paths(dir) {
+		base, is := strings.CutSuffix(path, ".log")
+		offset, err := strconv.ParseInt(strings.TrimPrefix(base, dir+"/"), 10, 64)
+		if !is || err != nil {
+			continue
+		}
+		s := checker.Segment{Base: offset}
+		s.Log, _ = n.Disk.File(path)
+		s.Index, _ = n.Disk.File(base + ".index")
+		s.TimeIndex, _ = n.Disk.File(base + ".timeindex")
+		segments = append(segments, s)
+	}
+	return segments
+}
+
+// recovered judges a log that a new life has loaded.
+func (r *run) recovered(n *Node, l *log.Log) {
+	w := &r.watch
+	for i := range w.promised {
+		p := &w.promised[i]
+		if p.judged || p.partition != l.Partition() || p.topic != l.TopicID() {
+			continue
+		}
+		p.judged = true
+		at := checker.Partition{TopicID: p.partition.Topic, Number: p.partition.Partition}
+		if int64(l.Start()) < p.start {
+			r.w.Fail("I71", at.String()+": the log start fell from "+strconv.FormatInt(p.start, 10)+" to "+strconv.FormatInt(int64(l.Start()), 10)+" with a restart")
+		}
+		if r.cfg.Set == SetDamage { // its bytes may have changed after the start as well
+			if int64(l.End()) < p.durable {
+				r.w.Fail("I25", at.String()+" is served up to "+strconv.FormatInt(int64(l.End()), 10)+", and the checkpoint promises "+strconv.FormatInt(p.durable, 10))
+			}
+			continue
+		}
+		var after []checker.Batch
+		for _, s := range segmentsOf(n, "/data/"+at.String()) {
+			list, _, _ := checker.ReadSegment(s.Log)
+			for _, b := range list {
+				if b.Epoch <= p.epoch && b.Last < int64(l.End()) { // what this life has appended has an epoch of its own
+					after = append(after, b)
+				}
+			}
+		}
+		durable := p.durable
+		if int64(l.End()) >= durable { // the new life's own batches may be on their way to the file
+			durable = 0
+		}
+		for _, v := range checker.CheckRecovered(at, p.batches, after, int64(l.Start()), durable) {
+			r.w.Fail(v.Invariant, v.Subject+": "+v.Detail)
+		}
+	}
+}
+
+// loading looks at the store while it loads its logs: the marker of a clean stop must be gone by then.
+func (r *run) loading(n *Node, s *log.Store) {
+	if len(s.IDs()) == 0 || r.watch.loaded {
+		return
+	}
+	r.watch.loaded = true
+	if _, there := n.Disk.File(markerPath); there {
+		r.w.Fail("I13", "logs are being loaded, and the marker of a clean stop is still there")
+	}
+}
+
+// nowReady judges, once in each life, what a broker that serves must have.
+func (r *run) nowReady(s *log.Store) {
+	r.watch.ready = true
+	if r.metadataHurt() {
+		return
+	}
+	for i := range min(r.probes.made, len(r.cfg.Topics)) {
+		t := &r.cfg.Topics[i]
+		for p := range t.partitions {
+			if _, there := s.Find(core.TopicPartition{Topic: t.name, Partition: p}); !there {
+				r.w.Fail("I41", "the broker serves, and "+t.name+"-"+strconv.Itoa(int(p))+" is not there, though it was made and never deleted")
+			}
+		}
+	}
+}
+
+// metadataHurt reports whether the metadata log's own bytes were destroyed, groupsHurt the same of the coordinators'
+// logs. Of what is above a recovery point nobody can tell damage from a torn end, so the broker may cut it off, and
+// with it what it knew of topics and groups.
+func (r *run) metadataHurt() bool { return r.hurt("/__cluster_metadata-") }
+func (r *run) groupsHurt() bool   { return r.hurt("/__consumer_offsets-") }
+
+func (r *run) hurt(where string) bool {
+	for _, d := range r.w.Nodes[0].Disk.Damage {
+		if strings.Contains(d.Path, where) && strings.HasSuffix(d.Path, ".log") {
+			return true
+		}
+	}
+	return false
+}
+
+// settingsOf compares what a log goes by with what its topic was made with (I90).
+func (r *run) settingsOf(l *log.Log) {
+	p := l.Partition()
+	for i := range r.cfg.Topics {
+		t := &r.cfg.Topics[i]
+		if t.name != p.Topic || r.cfg.Set == SetDamage && r.metadataHurt() {
+			continue
+		}
+		c := l.Config()
+		for _, x := range [...]struct {
+			want, have int64
+			name       string
+		}{
+			{t.fixed.segmentBytes, c.SegmentBytes, "internal.segment.bytes"},
+			{t.fixed.segmentTime, c.SegmentTime.Millis(), "segment.ms"},
+			{t.fixed.indexBytes, c.IndexBytesMax, "segment.index.bytes"},
+			{t.fixed.retentionBytes, c.RetentionBytes, "retention.bytes"},
+			{t.fixed.deleteDelay, c.DeleteDelay.Millis(), "file.delete.delay.ms"},
+		} {
+			if x.want != checker.None && x.want != x.have {
+				r.w.Fail("I90", p.Topic+": "+x.name+" is "+strconv.FormatInt(x.want, 10)+", and the log goes by "+strconv.FormatInt(x.have, 10))
+			}
+		}
+	}
+}
+
+// fixedSettings are those that a topic was made with and nobody changes; None where it has none.
+type fixedSettings struct{ segmentBytes, segmentTime, indexBytes, retentionBytes, deleteDelay int64 }
+
+func (t *topicConfig) fix() {
+	f := &t.fixed
+	*f = fixedSettings{checker.None, checker.None, checker.None, checker.None, checker.None}
+	for _, kv := range t.configs {
+		switch kv[0] {
+		case "internal.segment.bytes":
+			f.segmentBytes = number(kv[1])
+		case "segment.ms":
+			f.segmentTime = number(kv[1])
+		case "segment.index.bytes":
+			f.indexBytes = number(kv[1])
+		case "retention.bytes":
+			f.retentionBytes = number(kv[1])
+		case "file.delete.delay.ms":
+			f.deleteDelay = number(kv[1])
+		}
+	}
+}
+
+// handedOut notes that a member was told its assignment.
+func (w *watch) handedOut(group string, generation int32) {
+	for i := range w.handed {
+		if h := &w.handed[i]; h.group == group {
+			h.generation = max(h.generation, generation)
+			return
+		}
+	}
+	w.handed = append(w.handed, handed{group, generation})
+}
+
+// assignments looks whether every assignment that a member was told of is on the disk (I48): a coordinator that
+// does not know it would hand the partitions out again.
+func (r *run) assignments(n *Node) {
+	w := &r.watch
+	if len(w.handed) == 0 {
+		return
+	}
+	stored := make([]int32, len(w.handed))
+	for p := range 8 {
+		for _, s := range segmentsOf(n, "/data/__consumer_offsets-"+strconv.Itoa(p)) {
+			list, _, _ := checker.ReadSegment(s.Log)
+			for _, b := range list {
+				w.storedIn(stored, s.Log[b.Position:b.Position+b.Size])
+			}
+		}
+	}
+	for i, h := range w.handed {
+		if stored[i] < h.generation {
+			r.w.Fail("I48", "group "+h.group+": a member was told its assignment of generation "+strconv.Itoa(int(h.generation))+
+				", and the disk knows none after "+strconv.Itoa(int(stored[i])))
+		}
+	}
+}
+
+// storedIn reads the generations with members that a batch of the coordinator's log holds.
+func (w *watch) storedIn(stored []int32, b []byte) {
+	v, _, is := batch.First(b)
+	if is != batch.Good {
+		return
+	}
+	records, is := batch.Read(v, 1<<20)
+	var rec batch.Record
+	for is == batch.Good && records.Next(&rec) {
+		key, value := kmsg.NewGroupMetadataKey(), kmsg.NewGroupMetadataValue()
+		if len(rec.Key) < 2 || rec.Key[1] != 2 || rec.Value == nil || key.ReadFrom(rec.Key) != nil || value.ReadFrom(rec.Value) != nil || len(value.Members) == 0 {
+			continue
+		}
+		for i := range w.handed {
+			if w.handed[i].group == key.Group {
+				stored[i] = max(stored[i], value.Generation)
+			}
+		}
+	}
+}
+
+// skipped is a reader that went past an offset of a damaged log. If the batch there has a wrong checksum, the reader
+// saw it, and must stop there instead.
+func (r *run) skipped(at core.TopicPartition, from int64) {
+	for _, s := range segmentsOf(r.w.Nodes[0], "/data/"+at.Topic+"-"+strconv.Itoa(int(at.Partition))) {
+		list, _, fault := checker.ReadSegment(s.Log)
+		next := s.Base
+		if n := len(list); n > 0 {
+			next = list[n-1].Last + 1
+		}
+		if fault == "checksum" && next == from {
+			r.oracle.fail("I80", "%s-%d: a reader went past offset %d, where a batch has a wrong checksum, and said nothing", at.Topic, at.Partition, from)
+		}
+	}
+}
