@@ -44,6 +44,7 @@ func simOptions(profile string) (sim.Options, error) {
 // simReport is what sim run prints: the campaign, and how fast it was.
 type simReport struct {
 	*sim.Report
+	Asked           uint64  `json:"seeds_asked_for"`
 	Cores           int     `json:"cores"`
 	Seconds         float64 `json:"seconds"`
 	EventsPerSecond int64   `json:"events_per_second_and_core"` // of processor time, collector and kernel included
@@ -85,7 +86,7 @@ func newSimRunCommand() *cobra.Command {
 		start := time.Now()
 		used := cpuTime()
 		c.Stop = func() bool { return limit > 0 && time.Since(start) > limit }
-		r := simReport{Report: c.Run(), Cores: c.Cores}
+		r := simReport{Report: c.Run(), Asked: c.Seeds, Cores: c.Cores}
 		took := time.Since(start)
 		r.Seconds = took.Seconds()
 		if used = cpuTime() - used; used > 0 {
@@ -159,11 +160,22 @@ func printSimReport(w io.Writer, r *simReport) {
 	if len(r.MarksNeverHit) > 0 && r.Seeds > 1 {
 		fmt.Fprintf(w, "\nmarks never hit: %v\n", r.MarksNeverHit)
 	}
-	switch {
-	case r.Green:
+	if r.Green {
 		fmt.Fprintln(w, "\ngreen")
-	case len(r.Zero) > 0 && r.Seeds > 1:
-		fmt.Fprintf(w, "\nnever came: %v\n", r.Zero)
+		return
+	}
+	fmt.Fprintln(w)
+	if n := len(r.Failures); n > 0 {
+		fmt.Fprintf(w, "not green: %d of %d seeds broke a promise. Look at the first:\n  %s | tail -100\n", n, r.Seeds, r.Failures[0].Replay)
+	}
+	if n := r.MustCalm - r.Calm; n > 0 {
+		fmt.Fprintf(w, "not green: %d seeds made no progress after healing; each failure above of I87 says who is stuck\n", n)
+	}
+	if r.Seeds < r.Asked {
+		fmt.Fprintf(w, "not measured: the limit of time ended it after %d of %d seeds. Go on with:\n  klamm sim run --from %d --seeds %d\n", r.Seeds, r.Asked, r.From+r.Seeds, r.Asked-r.Seeds)
+	}
+	if len(r.Zero) > 0 && r.Asked > 1 {
+		fmt.Fprintf(w, "these faults never came, so nothing is known of them; run more seeds: %s\n", strings.Join(r.Zero, " "))
 	}
 }
 
