@@ -160,8 +160,9 @@ func hunt(bin string, args []string, from, limit int) (verdict, error) {
 }
 
 var (
-	cores = flag.Int("cores", 1, "how many runs at once")
-	build = flag.Bool("build", false, "only build each mutant")
+	cores   = flag.Int("cores", 1, "how many runs at once")
+	patient = flag.Bool("patient", false, "look through every range, also when the first one finds nothing")
+	build   = flag.Bool("build", false, "only build each mutant")
 )
 
 func main() {
@@ -247,7 +248,9 @@ func (m *mutant) measure(dir string, ranges, limit int) (row string, hit bool) {
 		check(err)
 		if v.seeds == 0 {
 			shown = append(shown, fmt.Sprintf("not in %d", limit))
-			counts = append(counts, 1<<30)
+			if counts = append(counts, 1<<30); r == 0 && !*patient {
+				break // what is not found at once is work, not a count
+			}
 			continue
 		}
 		shown = append(shown, fmt.Sprint(v.seeds))
