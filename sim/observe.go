@@ -26,6 +26,7 @@ type watch struct {
 	loaded   bool // this life has begun to load logs
 	wasReady bool // the last life had loaded its logs
 	stopped  bool // it ended in good order
+	asked    bool // it had been asked to: a crash after the marker was written, before the end, leaves it rightly
 	promised []promised
 	handed   []handed
 }

@@ -388,7 +388,7 @@ func (o *Oracle) Logs() []checker.Log {
 		l := &logs[p.log]
 		list := o.records[p.first : p.first+p.count]
 		out := checker.Poll{Partition: l.Partition, Consumer: int(p.reader), Invoke: int64(p.at), Return: int64(p.at), From: list[0].offset,
-			Next: list[len(list)-1].offset + 1, High: -1, Start: -1, Fresh: p.fresh || o.logs[p.log].removable}
+			Next: list[len(list)-1].offset + 1, High: -1, Start: -1, Fresh: p.fresh || o.logs[p.log].removable || o.logs[p.log].damaged}
 		for _, g := range list {
 			out.Records = append(out.Records, checker.Record{Offset: g.offset, Value: checker.Value(g.id) + 1})
 			if o.readers[p.reader].group == auditBit && g.offset >= kept[p.log] {

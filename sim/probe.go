@@ -208,7 +208,7 @@ func (a *asking) heedProbe(resp kmsg.Response) {
 			w.Fail("I82", "a fetch session went on at an epoch that was not its next")
 		}
 	case *kmsg.InitProducerIDResponse:
-		if p.ErrorCode != 0 || a.r.metadataHurt() {
+		if p.ErrorCode != 0 || a.r.metadataHurt() || a.r.cfg.Set == SetLying {
 			return
 		}
 		for _, id := range a.r.probes.ids {

@@ -37,7 +37,7 @@ const markerPath = "/data/.kafka_cleanshutdown"
 // fallen is called just before a life of the broker ends: what it said last is written down.
 func (r *run) fallen(n *Node) {
 	w := &r.watch
-	w.wasReady, w.stopped = false, false
+	w.wasReady, w.stopped, w.asked = false, false, n.stopping
 	b, ok := n.Machine.(storeOwner)
 	if !ok || b.Store() == nil {
 		return
@@ -72,7 +72,7 @@ func (r *run) starting(n *Node) {
 	if n.Life == 0 || r.cfg.Set == SetLying {
 		return
 	}
-	if _, there := n.Disk.File(markerPath); there && w.wasReady && !w.stopped && (r.cfg.Set == SetSync || r.cfg.Set.Replicate()) {
+	if _, there := n.Disk.File(markerPath); there && w.wasReady && !w.stopped && !w.asked && (r.cfg.Set == SetSync || r.cfg.Set.Replicate()) {
 		r.w.Fail("I13", "the marker of a clean stop is there, and the last stop was none")
 	}
 	points := ""

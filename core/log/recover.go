@@ -194,6 +194,8 @@ func (s *Store) fits(l *Log, g *segment, v batch.View) bool {
 		return false
 	case !d.tail && v.LeaderEpoch() >= 0 && v.LeaderEpoch() < l.Epoch():
 		return false
+	case v.BaseOffset() > l.end && l.end < d.point && v.BaseOffset() >= d.point && !d.clean:
+		return false // the point is where a batch began: nothing may reach over it, so this base offset is not the one that was written
 	case v.BaseOffset() > l.end && l.end >= d.point && !d.clean && !compactedAlways(l.p.Topic):
 		return false // above the recovery point nothing was compacted yet, so a hole is a batch that got lost
 	}
