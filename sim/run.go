@@ -486,8 +486,10 @@ func (r *run) result(seed uint64) Result {
 	if r.oracle.Rule != "" {
 		w.Fail(r.oracle.Rule, r.oracle.Text)
 	}
+	marks := new(core.Marks)
+	*marks = w.Marks // a pointer into the world would keep all of it alive as long as its result
 	res := Result{Seed: seed, Set: r.cfg.Set, Failure: w.Failure, Hash: w.Hash, Events: w.Events, Steps: w.Steps, Acked: r.oracle.Acked,
-		Read: r.oracle.Read, Calm: r.stage == stageDone, Time: w.now, Counts: w.Counts, Net: w.Net.Counts, Marks: &w.Marks}
+		Read: r.oracle.Read, Calm: r.stage == stageDone, Time: w.now, Counts: w.Counts, Net: w.Net.Counts, Marks: marks}
 	for _, n := range w.Nodes {
 		for i, c := range n.Disk.Counts {
 			res.Disk[i] += c
