@@ -303,7 +303,7 @@ func TestEpochFixtures(t *testing.T) {
 	}
 	check("", "0\n3\n0 0\n1 2\n4 5\n", 0)
 	check("", "0\n4\n0 0\n1 2\n4 5\n7 6\n", 0) // an epoch without a batch
-	check("", "0\n2\n1 3\n4 5\n", 3)              // the log start lies inside of a batch
+	check("", "0\n2\n1 3\n4 5\n", 3)           // the log start lies inside of a batch
 	check("I05", "0\n2\n1 2\n4 5\n", 0)
 	check("I05", "0\n3\n0 0\n1 3\n4 5\n", 0)
 	check("I05", "0\n4\n0 0\n1 2\n4 5\n7 5\n", 0)
