@@ -230,7 +230,7 @@ func (d *Disk) loseSectors(n *inode) {
 			}
 			switch {
 			case kept && mode == tearOne && seen == torn:
-				d.tear(n, s, p, k, v)
+				d.tear(n, i, p, k, v)
 			case kept:
 				d.Counts[SectorsKept]++
 				copySector(p, s.cache, k)
@@ -255,9 +255,11 @@ func (d *Disk) loseSectors(n *inode) {
 	d.zeroBeyond(n)
 }
 
-// tear leaves a sector half old and half new, or full of what was there before the file.
-func (d *Disk) tear(n *inode, s *slot, p *page, k int, v uint64) {
-	if v>>24&3 == 3 && int64(k*sectorBytes) >= n.platten%pageBytes && s.plat == nil {
+// tear leaves sector k of page i half old and half new, or, beyond the durable size, full of what was there before the
+// file. Below it a file system shows a page that was never written as zeros and nothing else.
+func (d *Disk) tear(n *inode, i int, p *page, k int, v uint64) {
+	s := &n.slots[i]
+	if v>>24&3 == 3 && int64(i)*pageBytes+int64(k*sectorBytes) >= n.platten && s.plat == nil {
 		d.Counts[SectorsGarbage]++
 		for i := range sectorBytes {
 			p[k*sectorBytes+i] = byte(v>>(i%5*8)) ^ byte(i*31)
