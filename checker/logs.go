@@ -8,7 +8,8 @@ import (
 
 // CheckLog decides every client-visible promise about one partition in time linear in its history, but for sorting.
 func CheckLog(l *Log) []Violation {
-	c := &logCheck{l: l, at: map[int64]Value{}, where: map[Value]int64{}, sent: map[Value]*Send{}}
+	n := len(l.Sends)
+	c := &logCheck{l: l, at: make(map[int64]Value, n), where: make(map[Value]int64, n), sent: make(map[Value]*Send, n)}
 	c.senders()
 	c.offsets()
 	c.sendOrder()
@@ -231,7 +232,7 @@ func (c *logCheck) final() {
 	if c.l.Gone {
 		return
 	}
-	have := map[int64]Value{}
+	have := make(map[int64]Value, len(c.l.Final))
 	last := c.l.FinalStart - 1
 	for _, r := range c.l.Final {
 		if r.Offset <= last {
@@ -270,7 +271,7 @@ func (c *logCheck) sequences() {
 	if c.l.Lossy {
 		return
 	}
-	index := map[Value]int{}
+	index := make(map[Value]int, len(c.l.Sends))
 	n := 0
 	for i := range c.l.Sends {
 		for _, v := range c.l.Sends[i].Values {
@@ -279,7 +280,7 @@ func (c *logCheck) sequences() {
 		}
 	}
 	last := map[int]int{}
-	once := map[Value]int64{}
+	once := make(map[Value]int64, len(c.l.Final))
 	for _, r := range c.l.Final {
 		s := c.sent[r.Value]
 		if s == nil || !s.Idempotent {

@@ -22,7 +22,7 @@ var ranks = []struct {
 }{
 	{0, []string{"core"}},
 	{1, []string{"core/wire", "core/batch", "core/assign"}},
-	{2, []string{"core/log", "core/image", "core/auth", "core/quota"}},
+	{2, []string{"core/log", "core/image", "core/link", "core/auth", "core/quota"}},
 	{3, []string{"core/quorum", "core/replica", "core/fetch", "core/shard", "core/tier"}},
 	{4, []string{"core/controller", "core/group", "core/txn", "core/share"}},
 	{5, []string{"core/broker"}},
@@ -30,7 +30,7 @@ var ranks = []struct {
 
 // mayImport holds the rooms outside that ladder, each with the only rooms that it may import ("core/..." means all of core).
 var mayImport = map[string][]string{
-	"core/client": {"core", "core/wire", "core/batch", "core/assign"},
+	"core/client": {"core", "core/wire", "core/batch", "core/assign", "core/link"},
 	"netsim":      {"core"},
 	"disksim":     {"core"},
 	"checker":     {},

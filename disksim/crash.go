@@ -351,14 +351,33 @@ func (d *Disk) pathUnder(dir, ino uint32) (string, bool) {
 }
 
 // File returns what the cache holds of a file, for judges and tests.
-func (d *Disk) File(path string) ([]byte, bool) {
+func (d *Disk) File(path string) ([]byte, bool) { return d.FileInto(path, nil) }
+
+// FileInto is File with room for the bytes: what it returns lies in room if there is enough of it.
+func (d *Disk) FileInto(path string, room []byte) ([]byte, bool) {
 	n := d.lookup(path)
 	if n == nil || n.dir {
 		return nil, false
 	}
-	b := make([]byte, n.size)
+	if int64(cap(room)) < n.size {
+		room = make([]byte, n.size, 2*n.size)
+	}
+	b := room[:n.size]
 	n.read(0, b)
 	return b, true
+}
+
+// Names lists what is in a directory, sorted.
+func (d *Disk) Names(dir string) (list []string) {
+	n := d.lookup(dir)
+	if n == nil || len(n.cur) == 0 {
+		return nil
+	}
+	list = make([]string, len(n.cur))
+	for i, e := range n.cur {
+		list[i] = e.name
+	}
+	return list
 }
 
 // Paths lists all files and directories below a path, sorted by their places.
@@ -367,8 +386,9 @@ func (d *Disk) Paths(path string) (list []string) {
 	if n == nil {
 		return nil
 	}
+	path = strings.TrimRight(path, "/") + "/"
 	for _, e := range n.cur {
-		p := strings.TrimRight(path, "/") + "/" + e.name
+		p := path + e.name
 		list = append(list, p)
 		if d.inodes[e.ino].dir {
 			list = append(list, d.Paths(p)...)

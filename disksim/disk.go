@@ -25,8 +25,9 @@ type Env interface {
 	Wake(disk int, at core.Time, token uint64)
 	// Deliver queues an event for the node that owns the disk.
 	Deliver(disk int, ev core.Event)
-	// Buffer returns a buffer of n bytes of any content, which becomes the machine's own.
+	// Buffer returns a buffer of n bytes of any content, which becomes the machine's own; Recycle takes one back that did not.
 	Buffer(n int) []byte
+	Recycle(b []byte)
 	// Work runs the machine's Pure.Work.
 	Work(disk int, kind core.WorkKind, args, bytes []byte) []byte
 	// Synced says that a sync ended well: for plans that crash after the n-th one.
@@ -78,6 +79,8 @@ const (
 	Rotten
 	MisdirectedWrite
 	MisdirectedRead
+	AlignedRead
+	AimedError
 	CounterCount
 )
 
@@ -86,6 +89,7 @@ var counterNames = [CounterCount]string{
 	"disk.dir-sync-error", "disk.full", "disk.sync-lied", "disk.crash-sectors-lost", "disk.crash-sectors-kept", "disk.crash-sector-torn",
 	"disk.crash-garbage", "disk.crash-reordered", "disk.crash-size-lost", "disk.crash-entries-lost", "disk.crash-entries-kept",
 	"disk.crash-shows-dropped-pages", "disk.crash-cut-writes-short", "disk.bit-rot", "disk.misdirected-write", "disk.misdirected-read",
+	"disk.read-of-other-writes", "disk.aimed-error",
 }
 
 func (c Counter) String() string { return counterNames[c] }
@@ -101,6 +105,9 @@ type Weather struct {
 	MisWrite, MisRead   int64
 	Lying               bool // syncs report success and do nothing
 	FullAt              int64
+	Aim, AimSuffix      string // the rest is for paths that hold the one and end with the other
+	AimRead, AimWork    int64
+	AimWrite, AimSync   int64
 }
 
 const (
@@ -124,8 +131,10 @@ type slot struct {
 type inode struct {
 	ino     uint32 // its place in the table
 	dir     bool
-	entity  uint64 // names it for draws: a hash of the path at its creation
-	linked  int    // entries that name it now
+	entity  uint64  // names it for draws: a hash of the path at its creation
+	path    string  // at its creation
+	starts  []int64 // of the latest writes
+	linked  int     // entries that name it now
 	opens   int
 	slots   []slot
 	size    int64 // as the cache has it
@@ -151,6 +160,7 @@ type change struct {
 // handle is an open file.
 type handle struct {
 	node   *inode
+	aimed  bool       // its path holds the weather's aim
 	err    core.Errno // of its Open
 	ready  core.Time  // when the Open is carried out
 	last   core.Time  // when the last write or truncate is
@@ -295,7 +305,7 @@ func apply(list []entry, c change) []entry {
 	return list
 }
 
-func hashPath(path string) uint64 {
+func hashPath[T string | []byte](path T) uint64 {
 	h := uint64(14695981039346656037)
 	for i := 0; i < len(path); i++ {
 		h = (h ^ uint64(path[i])) * 1099511628211
@@ -304,7 +314,7 @@ func hashPath(path string) uint64 {
 }
 
 func (d *Disk) makeNode(path string, dir bool) *inode {
-	n := &inode{ino: uint32(len(d.inodes)), dir: dir, entity: hashPath(path)}
+	n := &inode{ino: uint32(len(d.inodes)), dir: dir, entity: hashPath(path), path: path}
 	d.inodes = append(d.inodes, n)
 	return n
 }

@@ -37,6 +37,7 @@ func (f *fake) Wake(disk int, at core.Time, token uint64) {
 }
 func (f *fake) Deliver(disk int, ev core.Event) { f.done = append(f.done, ev) }
 func (f *fake) Buffer(n int) []byte             { return make([]byte, n) }
+func (f *fake) Recycle(b []byte)                {}
 func (f *fake) Synced(int)                      {}
 func (f *fake) Sum([]byte) uint64               { return 0 }
 func (f *fake) Broken(disk int, what string)    { f.bad = what }

@@ -2,6 +2,7 @@ package disksim
 
 import (
 	"math/bits"
+	"strings"
 
 	"klamm/core"
 )
@@ -14,7 +15,7 @@ func (d *Disk) Do(e *core.Effect, sum uint64) {
 	if h != nil && h.node != nil {
 		entity = h.node.entity
 	} else if h == nil && len(e.Data) > 0 && e.Kind != core.DoWork {
-		entity = hashPath(string(e.Data))
+		entity = hashPath(e.Data)
 	}
 	v := d.env.Choose(siteOp, entity, 1<<62)
 	d.fate(&o, v)
@@ -48,6 +49,7 @@ func (d *Disk) handleOf(e *core.Effect) *handle {
 	switch e.Kind {
 	case core.Open:
 		h := &handle{}
+		h.aimed = d.Weather.aims(string(e.Data))
 		if _, dup := d.handles[e.File]; dup || e.File == 0 {
 			d.env.Broken(d.id, "opens a file id that is in use")
 		}
@@ -74,6 +76,9 @@ func (d *Disk) handleOf(e *core.Effect) *handle {
 // fate draws whether an operation will fail.
 func (d *Disk) fate(o *op, v uint64) {
 	w := &d.Weather
+	if w.Aim != "" && o.h != nil {
+		d.aim(o, v)
+	}
 	switch o.e.Kind {
 	case core.Write, core.Truncate:
 		if wants(v>>24, w.WriteErr) {
@@ -97,6 +102,34 @@ func (d *Disk) fate(o *op, v uint64) {
 			o.fate = core.IOError
 			d.Counts[DirSyncError]++
 		}
+	}
+}
+
+// aims reports whether errors are aimed at a file.
+func (w *Weather) aims(path string) bool {
+	return w.Aim != "" && strings.Contains(path, w.Aim) && strings.HasSuffix(path, w.AimSuffix)
+}
+
+// aim draws whether an operation on a file that errors are aimed at will fail.
+func (d *Disk) aim(o *op, v uint64) {
+	w := &d.Weather
+	if !o.h.aimed && (o.h.node == nil || !w.aims(o.h.node.path)) {
+		return
+	}
+	rate := int64(0)
+	switch o.e.Kind {
+	case core.Read:
+		rate = w.AimRead
+	case core.DoWork:
+		rate = w.AimWork
+	case core.Write:
+		rate = w.AimWrite
+	case core.Sync:
+		rate = w.AimSync
+	}
+	if wants(v>>8, rate) {
+		o.fate = core.IOError
+		d.Counts[AimedError]++
 	}
 }
 
@@ -247,6 +280,7 @@ func (d *Disk) onFile(o *op, ev *core.Event) {
 		b, err := d.readOp(n, o)
 		if ev.Err = err; err == core.OK || err == core.ShortRead {
 			ev.Data = d.env.Work(d.id, o.e.Work, o.e.Data, b)
+			d.env.Recycle(b) // work keeps nothing of what it was given
 		}
 	}
 }
@@ -279,7 +313,7 @@ func (d *Disk) readOp(n *inode, o *op) ([]byte, core.Errno) {
 	}
 	if o.odd && n.size > 2*sectorBytes {
 		d.Counts[MisdirectedRead]++
-		off = int64(d.env.Choose(siteMisdirect, n.entity, uint64(n.size/sectorBytes))) * sectorBytes
+		off = d.elsewhere(n)
 		size = min(size, n.size-off)
 		d.damage(n, off, "misdirected read")
 	}
@@ -290,6 +324,19 @@ func (d *Disk) readOp(n *inode, o *op) ([]byte, core.Errno) {
 	b := d.env.Buffer(int(size))
 	n.read(off, b)
 	return b, err
+}
+
+// elsewhere is where a misdirected read ends up: at any sector, or where another write began, so that what comes is
+// whole.
+func (d *Disk) elsewhere(n *inode) int64 {
+	v := d.env.Choose(siteMisdirect, n.entity, 1<<40)
+	if k := uint64(len(n.starts)); v&1 == 1 && k > 0 {
+		if off := n.starts[v>>1%k]; off < n.size {
+			d.Counts[AlignedRead]++
+			return off
+		}
+	}
+	return int64(v>>1%uint64(n.size/sectorBytes)) * sectorBytes
 }
 
 // ReadRange fills dst from an open file, for SendRange.

@@ -73,6 +73,9 @@ func (d *Disk) put(n *inode, off int64, b []byte) {
 	}
 }
 
+// startsMax is how many places of writes a file remembers for misdirected reads.
+const startsMax = 32
+
 // write carries out a Write. A failed one leaves any part of the range in doubt.
 func (d *Disk) write(n *inode, o *op) core.Errno {
 	off, b := o.e.Off, o.e.Data
@@ -90,6 +93,11 @@ func (d *Disk) write(n *inode, o *op) core.Errno {
 		return core.NoSpace
 	}
 	d.extend(n, off+int64(len(b)))
+	if len(n.starts) < startsMax {
+		n.starts = append(n.starts, off)
+	} else {
+		n.starts[d.seq%startsMax] = off
+	}
 	if o.odd && n.size > int64(min(len(b), pageBytes))+2*sectorBytes {
 		d.Counts[MisdirectedWrite]++
 		off = int64(d.env.Choose(siteMisdirect, n.entity, uint64((n.size-int64(min(len(b), pageBytes)))/sectorBytes))) * sectorBytes

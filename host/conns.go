@@ -85,10 +85,12 @@ func (cs *conns) newConn(id core.ConnID, kind core.ConnKind, nc net.Conn) *conn 
 	return c
 }
 
-// accept starts to accept on every listener.
-func (cs *conns) accept() {
+// accept starts to accept on the early listeners, or on the others.
+func (cs *conns) accept(early bool) {
 	for _, l := range cs.n.o.Listeners {
-		go cs.acceptOn(l)
+		if l.Early == early {
+			go cs.acceptOn(l)
+		}
 	}
 }
 

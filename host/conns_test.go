@@ -393,6 +393,37 @@ func (r *reporting) Report(core.Now) *core.Report {
 	return rep
 }
 
+// An early listener is there for peers before the machine is ready, or it might never become so; the others still wait.
+func TestEarlyListener(t *testing.T) {
+	early, at := listening(t)
+	early.Name, early.Early = "CONTROLLER", true
+	late, addr := listening(t)
+	m := &reporting{}
+	m.step = func(_ core.Now, ev *core.Event, out *core.Out) {
+		info, _ := core.ParseConnInfo(ev.Data)
+		switch {
+		case ev.Err == core.Stopping:
+			out.Exit(0)
+		case ev.Kind == core.Opened && info.Listener == "CONTROLLER":
+			m.ready = true
+		}
+	}
+	became := make(chan time.Duration, 1)
+	n, err := Start(Options{Machine: m, Pure: core.Pure{Split: toySplit}, Listeners: []Listener{late, early}, OnReady: func(d time.Duration) { became <- d }})
+	require.NoError(t, err)
+	dialTo(t, addr)
+	select {
+	case <-became:
+		require.Fail(t, "a client was let in before the machine was ready")
+	case <-time.After(50 * time.Millisecond):
+	}
+	dialTo(t, at)
+	<-became
+	require.Eventually(t, func() bool { return n.conns.live.Load() == 2 }, 5*time.Second, time.Millisecond)
+	n.Stop()
+	require.NoError(t, n.Wait())
+}
+
 // The listeners open, and /readyz says so, only when the machine says that it serves.
 func TestReadiness(t *testing.T) {
 	admin, err := net.Listen("tcp", "127.0.0.1:0")

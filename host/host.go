@@ -34,7 +34,7 @@ type Options struct {
 	Config  string   // the machine's configuration, lines of key=value, as its Boot event brings it
 	Key     [32]byte // of the machine's generator; zero: drawn from the system
 	// Listeners are open already, so that a port in use is known before anything else happens. They accept
-	// from the moment that the machine is ready.
+	// from the moment that the machine is ready, or, if Early, from the start.
 	Listeners []Listener
 	Admin     net.Listener // serves /metrics, /healthz, /readyz and pprof; nil: none
 	Log       *slog.Logger // nil: discarded
@@ -51,8 +51,10 @@ type Options struct {
 }
 
 // Listener is a socket that accepts the protocol's connections, and the name by which the configuration calls it.
+// An early one serves peers whose words the machine needs to become ready: the voters of a quorum.
 type Listener struct {
-	Name string
+	Name  string
+	Early bool
 	net.Listener
 }
 

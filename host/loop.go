@@ -43,6 +43,7 @@ func (l *loop) run() (err error) {
 	}()
 	l.now = l.n.clock.now()
 	l.step(&core.Event{Kind: core.Boot, Data: core.BootInfo{Key: l.n.o.Key, Config: l.n.o.Config}.Append(nil)})
+	l.n.conns.accept(true)
 	l.finishBatch()
 	for l.exit == nil {
 		if l.now.Mono >= l.stopBy {
@@ -219,7 +220,7 @@ func (l *loop) lookReady() {
 		return
 	}
 	l.n.ready.Store(true)
-	l.n.conns.accept()
+	l.n.conns.accept(false)
 	if l.n.o.OnReady != nil {
 		l.n.o.OnReady(time.Since(l.n.started))
 	}

@@ -1,6 +1,11 @@
 package netsim
 
-import "klamm/core"
+import (
+	"slices"
+	"strings"
+
+	"klamm/core"
+)
 
 type endState uint8
 
@@ -25,6 +30,7 @@ type conn struct {
 	used   bool
 	entity uint64 // names it for draws: the dialling node and its ordinal there
 	op     core.Op
+	port   string // of the listening side
 	ends   [2]end
 	dirs   [2]dir
 	err    core.Errno // what the dialling side will be told
@@ -121,8 +127,12 @@ func (n *Net) Dial(who int, e *core.Effect) {
 	d := &n.nodes[who]
 	to := -1
 	addr := string(e.Data)
+	host, port := addr, ""
+	if i := strings.LastIndexByte(addr, ':'); i >= 0 {
+		host, port = addr[:i], addr[i+1:]
+	}
 	for i := range n.nodes {
-		if n.nodes[i].host+":"+n.nodes[i].port == addr {
+		if n.nodes[i].host == host && slices.Contains(n.nodes[i].ports, port) {
 			to = i
 		}
 	}
@@ -134,7 +144,7 @@ func (n *Net) Dial(who int, e *core.Effect) {
 	slot := n.take()
 	c := &n.conns[slot]
 	c.entity = uint64(who)<<32 | d.dials
-	c.op = e.Op
+	c.op, c.port = e.Op, port
 	c.ends[0] = end{node: who, id: e.Conn, state: dialled}
 	c.ends[1] = end{node: to}
 	n.enter(slot, 0)
@@ -172,7 +182,7 @@ func (n *Net) accept(slot uint32) {
 		return
 	}
 	v := n.env.Choose(siteConn, c.entity, 1<<48)
-	listener, ok := n.env.Accepting(c.ends[1].node)
+	listener, ok := n.env.Accepting(c.ends[1].node, c.port)
 	if !ok {
 		c.err = core.Refused
 		n.wake(n.now+n.delay(v), slot, opDialled, 0)
@@ -190,7 +200,7 @@ func (n *Net) accept(slot uint32) {
 	d.nextOdd += 2
 	n.enter(slot, 1)
 	from := &n.nodes[c.ends[0].node]
-	info := core.ConnInfo{Listener: listener, Local: d.host + ":" + d.port, Remote: from.host + ":" + portOf(c.entity)}
+	info := core.ConnInfo{Listener: listener, Local: d.host + ":" + c.port, Remote: from.host + ":" + portOf(c.entity)}
 	n.env.Deliver(c.ends[1].node, core.Event{Kind: core.Opened, Conn: c.ends[1].id, Data: info.Append(nil)})
 	n.wake(n.now+n.delay(v), slot, opDialled, 0)
 }
@@ -226,7 +236,7 @@ func (n *Net) answer(slot uint32) {
 	e.state = open
 	local := n.nodes[e.node].host + ":" + portOf(c.entity)
 	to := &n.nodes[c.ends[1].node]
-	ev.Data = core.ConnInfo{Local: local, Remote: to.host + ":" + to.port}.Append(nil)
+	ev.Data = core.ConnInfo{Local: local, Remote: to.host + ":" + c.port}.Append(nil)
 	n.env.Deliver(e.node, ev)
 }
 
@@ -354,7 +364,7 @@ func (d *dir) drop(n *Net) {
 		}
 	}
 	d.flying = 0
-	d.recv = nil
+	d.recv = d.recv[:0]
 	d.need = 0
 	d.broken = true
 }
@@ -370,7 +380,11 @@ func (n *Net) take() uint32 {
 		slot := n.free[k-1]
 		n.free = n.free[:k-1]
 		c := &n.conns[slot]
-		*c = conn{gen: c.gen + 1, used: true}
+		next := conn{gen: c.gen + 1, used: true}
+		for i := range c.dirs { // what a former connection had is empty, but for its memory
+			next.dirs[i] = dir{sends: c.dirs[i].sends.empty(), pieces: c.dirs[i].pieces.empty(), recv: c.dirs[i].recv[:0]}
+		}
+		*c = next
 		n.live++
 		return slot
 	}
@@ -420,7 +434,11 @@ type fifo[T any] struct {
 	head int
 }
 
-func (q *fifo[T]) len() int  { return len(q.list) - q.head }
+func (q *fifo[T]) len() int { return len(q.list) - q.head }
+func (q *fifo[T]) empty() fifo[T] {
+	clear(q.list)
+	return fifo[T]{list: q.list[:0]}
+}
 func (q *fifo[T]) front() *T { return &q.list[q.head] }
 func (q *fifo[T]) push(x T)  { q.list = append(q.list, x) }
 func (q *fifo[T]) pop() (x T) {

@@ -25,8 +25,8 @@ type Env interface {
 	Recycle(b []byte)
 	// ReadRange fills dst from an open file of a node; false if it can't be filled whole.
 	ReadRange(node int, f core.FileID, off int64, dst []byte) bool
-	// Accepting says whether a node listens, and the name of the listener.
-	Accepting(node int) (listener string, ok bool)
+	// Accepting says whether a node listens at a port, and the name of the listener.
+	Accepting(node int, port string) (listener string, ok bool)
 	// Sum is a checksum, Broken reports that a machine wrote to bytes that it had given away. Both are used only if Check is set.
 	Sum(b []byte) uint64
 	Broken(node int, what string)
@@ -103,7 +103,8 @@ type Net struct {
 }
 
 type node struct {
-	host, port string
+	host       string
+	ports      []string
 	split      func(stream []byte, limit int) (int, core.Errno)
 	dials      uint64 // of all lives: names a connection for draws
 	nextOdd    core.ConnID
@@ -123,9 +124,9 @@ const (
 // New makes a network without nodes.
 func New(env Env) *Net { return &Net{env: env, Assembly: assemblyBytesMax} }
 
-// Add adds a node that is reached at host:port and returns its number.
-func (n *Net) Add(host, port string, split func([]byte, int) (int, core.Errno)) int {
-	n.nodes = append(n.nodes, node{host: host, port: port, split: split, nextOdd: 1, byID: map[core.ConnID]uint32{}})
+// Add adds a node that is reached at host and the ports, and returns its number.
+func (n *Net) Add(host string, split func([]byte, int) (int, core.Errno), ports ...string) int {
+	n.nodes = append(n.nodes, node{host: host, ports: ports, split: split, nextOdd: 1, byID: map[core.ConnID]uint32{}})
 	n.cuts = make([]core.Time, len(n.nodes)*len(n.nodes))
 	return len(n.nodes) - 1
 }

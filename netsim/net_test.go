@@ -38,12 +38,12 @@ func (f *fake) Wake(at core.Time, token uint64) {
 	f.seq++
 	f.queue = append(f.queue, fakeItem{at, f.seq, token})
 }
-func (f *fake) Deliver(node int, ev core.Event) { f.events[node] = append(f.events[node], ev) }
-func (f *fake) Buffer(n int) []byte             { return make([]byte, n) }
-func (f *fake) Recycle([]byte)                  {}
-func (f *fake) Accepting(int) (string, bool)    { return "PLAINTEXT", true }
-func (f *fake) Sum(b []byte) uint64             { return uint64(len(b)) }
-func (f *fake) Broken(node int, what string)    { f.bad = what }
+func (f *fake) Deliver(node int, ev core.Event)      { f.events[node] = append(f.events[node], ev) }
+func (f *fake) Buffer(n int) []byte                  { return make([]byte, n) }
+func (f *fake) Recycle([]byte)                       {}
+func (f *fake) Accepting(int, string) (string, bool) { return "PLAINTEXT", true }
+func (f *fake) Sum(b []byte) uint64                  { return uint64(len(b)) }
+func (f *fake) Broken(node int, what string)         { f.bad = what }
 func (f *fake) ReadRange(node int, file core.FileID, off int64, dst []byte) bool {
 	for i := range dst {
 		dst[i] = fileByte(off + int64(i))
@@ -107,7 +107,7 @@ func TestStreamsKeepTheirOrder(t *testing.T) {
 		if f.wild {
 			n.Weather.Split, n.Weather.Reset, n.Weather.HalfOpen, n.Weather.SlowReader, n.Weather.Tail = 30000, 2000, 30000, 20000, 1000
 		}
-		server, client := n.Add("server", "1", split), n.Add("client", "0", split)
+		server, client := n.Add("server", split, "1"), n.Add("client", split, "0")
 		var out core.Out
 		out.Dial(77, 2, "server:1")
 		n.Dial(client, &out.Effects[0])
@@ -198,7 +198,7 @@ func TestSendRange(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := &fake{t: t}
 		n := New(f)
-		server, client := n.Add("server", "1", split), n.Add("client", "0", split)
+		server, client := n.Add("server", split, "1"), n.Add("client", split, "0")
 		var out core.Out
 		out.Dial(1, 2, "server:1")
 		n.Dial(client, &out.Effects[0])
@@ -222,7 +222,7 @@ func TestCut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := &fake{t: t}
 		n := New(f)
-		server, client := n.Add("server", "1", split), n.Add("client", "0", split)
+		server, client := n.Add("server", split, "1"), n.Add("client", split, "0")
 		n.Weather.Latency = core.Millisecond
 		var out core.Out
 		out.Dial(1, 2, "server:1")
@@ -251,7 +251,7 @@ func TestDown(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		f := &fake{}
 		n := New(f)
-		server, client := n.Add("server", "1", split), n.Add("client", "0", split)
+		server, client := n.Add("server", split, "1"), n.Add("client", split, "0")
 		var out core.Out
 		out.Dial(1, 2, "server:1")
 		n.Dial(client, &out.Effects[0])

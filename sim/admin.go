@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"strings"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/checker"
@@ -15,6 +17,7 @@ type asking struct {
 	r       *run
 	entity  uint64
 	conn    core.ConnID
+	at      string // the broker it is connected to
 	op      core.Op
 	state   askState
 	next    core.Time // of the next request, or the end of patience with this one
@@ -108,7 +111,8 @@ func (a *asking) Step(now core.Now, ev *core.Event, out *core.Out) {
 	case askIdle:
 		a.conn += 2
 		a.op = core.Op(9<<56 | uint64(a.conn))
-		out.Dial(a.op, a.conn, brokerAddr)
+		a.at = a.r.dial(a.entity)
+		out.Dial(a.op, a.conn, a.at)
 		a.state, a.next = askDialling, core.Never
 	case askOpen:
 		a.ask(now, out)
@@ -139,7 +143,13 @@ func (a *asking) ask(now core.Now, out *core.Out) {
 		a.what = adminSession
 	}
 	v := w.draw(siteScript, a.entity, 1<<32)
+	if a.what == adminCommit && !a.coordinates() {
+		a.what = adminFindCoordinator
+	}
 	req, upTo := a.probe(v)
+	if q, ok := a.clusterAsk(); ok {
+		req, upTo = q, 32767
+	}
 	if req == nil {
 		req, upTo = a.request(v), 32767
 	}
@@ -179,9 +189,13 @@ func (a *asking) request(v uint64) kmsg.Request {
 	switch a.what {
 	case adminSetUp:
 		t := a.stable()
-		return createTopic(t.name, t.partitions, t.configs)
+		return createTopic(t.name, t.partitions, t.factor, t.configs)
 	case adminCreate:
-		return createTopic(a.churn(), 1+int32(v&3), nil)
+		var configs [][2]string
+		if v>>20&7 == 0 { // a long record
+			configs = append(configs, [2]string{"leader.replication.throttled.replicas", strings.Repeat("0:1,", 400) + "0:1"})
+		}
+		return createTopic(a.churn(), 1+int32(v&3), a.r.cfg.topology.factor, configs)
 	case adminDelete:
 		q := kmsg.NewPtrDeleteTopicsRequest()
 		q.TimeoutMillis = 5000
@@ -280,11 +294,11 @@ func (a *asking) question(v uint64) kmsg.Request {
 	return q
 }
 
-func createTopic(name string, partitions int32, configs [][2]string) kmsg.Request {
+func createTopic(name string, partitions int32, factor int16, configs [][2]string) kmsg.Request {
 	q := kmsg.NewPtrCreateTopicsRequest()
 	q.TimeoutMillis = 5000
 	t := kmsg.NewCreateTopicsRequestTopic()
-	t.Topic, t.NumPartitions, t.ReplicationFactor = name, partitions, 1
+	t.Topic, t.NumPartitions, t.ReplicationFactor = name, partitions, factor
 	for _, kv := range configs {
 		c := kmsg.NewCreateTopicsRequestTopicConfig()
 		c.Name, c.Value = kv[0], kmsg.StringPtr(kv[1])
@@ -364,6 +378,7 @@ func (a *asking) heed(resp kmsg.Response) {
 		a.calmed = true
 	}
 	a.heedProbe(resp)
+	a.heedCluster(resp)
 	switch p := resp.(type) {
 	case *kmsg.CreateTopicsResponse:
 		if len(p.Topics) == 1 && a.what == adminCreate {
@@ -405,9 +420,9 @@ func (a *asking) heed(resp kmsg.Response) {
 				}
 				switch ts {
 				case -1:
-					a.r.oracle.Bounds(at, -1, offset, a.asked, a.r.w.now)
+					a.r.bounds(at, -1, offset, x.LeaderEpoch, a.asked)
 				case -2:
-					a.r.oracle.Bounds(at, offset, -1, a.asked, a.r.w.now)
+					a.r.bounds(at, offset, -1, x.LeaderEpoch, a.asked)
 				}
 			}
 		}
@@ -429,6 +444,9 @@ func (a *asking) topicOp(code wire.Code, id string, partitions int32) {
 		op.Refused = code == wire.UnknownTopicOrPartition || code == wire.InvalidPartitions
 	default:
 		return
+	}
+	if op.Refused && a.r.cfg.topology.many() { // a broker that has lost the controller's answer asks again: it may have been done by the first
+		op.Refused, op.Outcome = false, checker.Unknown
 	}
 	if code != wire.None && !op.Refused {
 		op.Outcome = checker.Unknown

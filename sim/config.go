@@ -24,10 +24,15 @@ type Config struct {
 	Broker     string
 	Debug      bool
 	adminPause core.Time
-	hostile    bool // a client that means no good takes part
+	hostile    bool      // a client that means no good takes part
+	crowd      int       // producers of the crowd
+	quiet      core.Time // before the first record
+	fair       bool      // a reader that looks at the turns in fetch sessions takes part
+	foreign    bool      // somebody else's member of the groups takes part
 	latency    core.Time
 	syncTime   core.Time
 	assembly   int64
+	topology   topology
 }
 
 type topicConfig struct {
@@ -36,6 +41,7 @@ type topicConfig struct {
 	removable  bool // records may be removed from its front
 	configs    [][2]string
 	fixed      fixedSettings
+	factor     int16
 }
 
 type producerConfig struct {
@@ -47,10 +53,10 @@ type producerConfig struct {
 	options client.ProducerOptions
 }
 
-const brokerAddr = "broker:9092"
-
 // drawConfig draws the swarm's choice for one run.
-func drawConfig(c Chooser, profile string) (cfg Config) {
+func drawConfig(c Chooser, opt *Options) (cfg Config) {
+	profile := opt.Profile
+	cfg.topology = drawTopology(c, opt.Nodes[0], opt.Nodes[1])
 	k := uint64(0)
 	draw := func(n uint64) int { k++; return int(c.Choose(siteConfig, k, n)) }
 	of := func(list ...string) string { return list[draw(uint64(len(list)))] }
@@ -59,6 +65,9 @@ func drawConfig(c Chooser, profile string) (cfg Config) {
 		if profile == s.String() {
 			cfg.Set = s
 		}
+	}
+	if cfg.topology.many() && cfg.Set >= SetDamage { // replicas do not repair each other's damage yet
+		cfg.Set = []FaultSet{SetErrors, SetSync}[cfg.Set-SetDamage]
 	}
 	cfg.Chaos = core.Time(4000+draw(6000)) * core.Millisecond
 	cfg.FullBytes = 300_000
@@ -71,7 +80,7 @@ func drawConfig(c Chooser, profile string) (cfg Config) {
 	cfg.adminPause = core.Time(30+draw(200)) * core.Millisecond
 	compressed := draw(12) == 11 // rarely: encoders cost more than all the rest
 	for i := range 1 + draw(3) {
-		t := topicConfig{name: fmt.Sprintf("t%d", i), partitions: 1 + int32(draw(3))}
+		t := topicConfig{name: fmt.Sprintf("t%d", i), partitions: 1 + int32(draw(3)), factor: 1}
 		t.removable = draw(4) == 3
 		set := func(name, value string) { t.configs = append(t.configs, [2]string{name, value}) }
 		if draw(3) != 0 {
@@ -105,7 +114,7 @@ func drawConfig(c Chooser, profile string) (cfg Config) {
 		cfg.Topics = append(cfg.Topics, t)
 	}
 	for i := range 2 + draw(2) {
-		cfg.Producers = append(cfg.Producers, drawProducer(draw, i, len(cfg.Topics), compressed))
+		cfg.Producers = append(cfg.Producers, drawProducer(&cfg.topology, draw, i, len(cfg.Topics), compressed))
 	}
 	cfg.Readers = 1 + draw(2)
 	for range 1 + draw(2) {
@@ -119,12 +128,12 @@ func drawConfig(c Chooser, profile string) (cfg Config) {
 	line("offsets.topic.replication.factor=1\nauto.create.topics.enable=false")
 	line("offsets.topic.num.partitions=" + of("1", "3", "8"))
 	line("group.initial.rebalance.delay.ms=" + of("0", "300", "3000"))
-	line("log.retention.check.interval.ms=" + of("1000", "5000"))
+	line("log.retention.check.interval.ms=" + of("1000", "5000", "100"))
 	line("log.flush.offset.checkpoint.interval.ms=" + of("500", "3000", "60000"))
 	line("num.recovery.threads.per.data.dir=" + of("1", "2"))
 	line("max.incremental.fetch.session.cache.slots=" + of("1000", "1000", "8", "0"))
 	line("connections.max.idle.ms=" + of("600000", "5000"))
-	line("metadata.log.max.record.bytes.between.snapshots=" + of("20971520", "3000"))
+	line("metadata.log.max.record.bytes.between.snapshots=" + of("20971520", "3000", "800"))
 	if cfg.Set.Replicate() {
 		line("klamm.durability=replicate")
 	} else {
@@ -150,7 +159,12 @@ func drawConfig(c Chooser, profile string) (cfg Config) {
 		line("max.connections=" + of("2147483647", "2147483647", "40"))
 		line("socket.request.max.bytes=" + of("104857600", "104857600", "300000"))
 	}
+	cfg.drawExtras(draw, of, line)
 	cfg.Broker = b.String()
+	if cfg.topology.many() { // these know one broker
+		cfg.crowd, cfg.fair, cfg.foreign = 0, false, false
+	}
+	cfg.drawCluster(c)
 	cfg.Clients = len(cfg.Producers) + cfg.Readers + 1
 	for _, n := range cfg.Groups {
 		cfg.Clients += n
@@ -158,7 +172,49 @@ func drawConfig(c Chooser, profile string) (cfg Config) {
 	return cfg
 }
 
-func drawProducer(draw func(uint64) int, i, topics int, compressed bool) producerConfig {
+// drawExtras draws what was added after seeds had been written down: their older draws stay as they were.
+func (cfg *Config) drawExtras(draw func(uint64) int, of func(...string) string, line func(string)) {
+	if draw(3) == 2 {
+		cfg.crowd = 2 + draw(24)
+	}
+	cfg.fair = draw(4) == 3
+	cfg.foreign = draw(3) == 2
+	for i := range cfg.Producers {
+		if draw(8) == 7 { // one that is idle for long
+			cfg.Producers[i].pause = core.Time(1000+draw(1500)) * core.Millisecond
+		}
+	}
+	if draw(3) == 2 { // tables so small that they are full
+		line("klamm.internal.producer.id.block=" + of("1", "2", "5"))
+		line("klamm.internal.group.pending=" + of("1", "3", "10000"))
+		line("klamm.internal.broker.requests=" + of("4", "8", "1000"))
+	}
+	if cfg.foreign {
+		line("group.min.session.timeout.ms=500")
+		line("offsets.retention.check.interval.ms=" + of("600000", "1000"))
+	}
+	if cfg.foreign && draw(3) == 2 {
+		line("offsets.retention.check.interval.ms=1000\nklamm.internal.group.groups=5\ngroup.max.size=" + of("2147483647", "2"))
+		line("message.max.bytes=" + of("1048588", "10000"))
+	}
+	if draw(6) == 5 {
+		line("offsets.commit.timeout.ms=" + of("8", "100"))
+	}
+	if draw(4) == 3 {
+		line("metadata.max.retention.bytes=" + of("2000", "8000"))
+	}
+	if draw(12) == 11 {
+		line("klamm.internal.metadata.batch.bytes=1500")
+	}
+	if draw(8) == 7 { // nobody produces for a while: logs grow old before their first batch
+		cfg.quiet = core.Time(600+draw(3500)) * core.Millisecond
+		for i := range cfg.Producers {
+			cfg.Producers[i].start += cfg.quiet
+		}
+	}
+}
+
+func drawProducer(at *topology, draw func(uint64) int, i, topics int, compressed bool) producerConfig {
 	p := producerConfig{pause: core.Time(20+draw(100)) * core.Millisecond, burst: 1 + draw(8), size: 40 << draw(6)}
 	for range 1 + draw(2) {
 		p.topics = append(p.topics, draw(uint64(topics)))
@@ -167,7 +223,7 @@ func drawProducer(draw func(uint64) int, i, topics int, compressed bool) produce
 		p.start = core.Time(draw(3000)) * core.Millisecond
 	}
 	o := &p.options
-	o.Options = clientOptions(fmt.Sprintf("producer%d", i), draw)
+	o.Options = clientOptions(at, fmt.Sprintf("producer%d", i), draw)
 	o.NotIdempotent = i > 0 && draw(3) == 2
 	if o.NotIdempotent {
 		o.Acks = []client.Acks{client.AcksAll, client.AcksLeader, client.AcksNone}[draw(3)]
@@ -181,9 +237,13 @@ func drawProducer(draw func(uint64) int, i, topics int, compressed bool) produce
 	return p
 }
 
-func clientOptions(id string, draw func(uint64) int) client.Options {
+func clientOptions(at *topology, id string, draw func(uint64) int) client.Options {
+	list := []string{at.address(0)}
+	if at.many() {
+		list = at.bootstrap(uint64(draw(1 << 16)))
+	}
 	return client.Options{
-		Bootstrap: []string{brokerAddr}, ClientID: id, Conns: 2,
+		Bootstrap: list, ClientID: id, Conns: 2,
 		RequestTime: core.Time(2+draw(8)) * core.Second, DialTime: 3 * core.Second,
 		RetryMin: core.Time(20+draw(80)) * core.Millisecond, InFlight: 1 + draw(5),
 	}
@@ -192,14 +252,20 @@ func clientOptions(id string, draw func(uint64) int) client.Options {
 // String is the configuration for a reader.
 func (c *Config) String() string {
 	var b strings.Builder
+	if c.topology.many() {
+		b.WriteString(c.topology.describe())
+	}
 	fmt.Fprintf(&b, "faults %s for %d ms, %d clients, debug %v\n", c.Set, c.Chaos.Millis(), c.Clients, c.Debug)
 	for _, t := range c.Topics {
-		fmt.Fprintf(&b, "topic %s partitions=%d %v\n", t.name, t.partitions, t.configs)
+		fmt.Fprintf(&b, "topic %s partitions=%d replication=%d %v\n", t.name, t.partitions, t.factor, t.configs)
 	}
 	for i, p := range c.Producers {
 		fmt.Fprintf(&b, "producer %d topics=%v idempotent=%v acks=%d codec=%d pause=%dms burst=%d size=%d batch=%d\n", i, p.topics, !p.options.NotIdempotent,
 			p.options.Acks, p.options.Codec, p.pause.Millis(), p.burst, p.size, p.options.BatchBytes)
 	}
-	fmt.Fprintf(&b, "readers %d, groups %v\n%s", c.Readers, c.Groups, c.Broker)
+	if c.quiet > 0 {
+		fmt.Fprintf(&b, "nobody produces for %d ms\n", c.quiet.Millis())
+	}
+	fmt.Fprintf(&b, "readers %d, groups %v, hostile %v, crowd of %d, fair %v, foreign %v\n%s", c.Readers, c.Groups, c.hostile, c.crowd, c.fair, c.foreign, strings.Join(c.topology.servers, "---\n"))
 	return b.String()
 }

@@ -27,17 +27,38 @@ func (e *netEnv) ReadRange(node int, f core.FileID, off int64, dst []byte) bool 
 
 // Accepting says whether a node's listener is open. Like the host, it opens when the machine says that it is
 // ready; a connection that comes earlier is let in now and then, because a machine must bear that too.
-func (e *netEnv) Accepting(node int) (listener string, ok bool) {
+func (e *netEnv) Accepting(node int, port string) (listener string, ok bool) {
 	n := e.Nodes[node]
-	if n.State == Down || !n.Broker || n.stopping {
+	switch {
+	case n.State == Down || !n.Broker:
+		return "", false
+	case n.Control != "" && port == n.Control: // a controller is there for the others before and after its broker is
+		return "CONTROLLER", true
+	case n.stopping:
 		return "", false
 	}
-	if r, can := n.Machine.(core.Reporter); can && !n.ready {
-		if n.ready = r.Report(n.clock(e.now)).Ready; !n.ready && (*World)(e).draw(siteReady, uint64(node), 4) != 3 {
+	if !n.ready {
+		ready, says := n.serves(e.now)
+		if n.ready = ready; says && !ready && (*World)(e).draw(siteReady, uint64(node), 4) != 3 {
 			return "", false
 		}
 	}
+	if n.ready && n.crashReady >= 0 {
+		(*World)(e).misfortune(Fault{At: e.now + n.crashReady, Kind: PowerLoss, Node: node})
+		n.crashReady = -1
+	}
 	return "PLAINTEXT", true
+}
+
+// serves reports whether a machine says that it is ready, and whether it says anything of the kind.
+func (n *Node) serves(now core.Time) (ready, says bool) {
+	switch m := n.Machine.(type) {
+	case interface{ Ready() bool }: // the same as below, for less
+		return m.Ready(), true
+	case core.Reporter:
+		return m.Report(n.clock(now)).Ready, true
+	}
+	return false, false
 }
 
 type diskEnv World
@@ -50,6 +71,7 @@ func (e *diskEnv) Wake(disk int, at core.Time, token uint64) {
 }
 func (e *diskEnv) Deliver(disk int, ev core.Event) { (*World)(e).deliver(disk, ev) }
 func (e *diskEnv) Buffer(n int) []byte             { return e.memory.pool.get(n) }
+func (e *diskEnv) Recycle(b []byte)                { e.memory.pool.put(b) }
 func (e *diskEnv) Sum(b []byte) uint64             { return sum(b) }
 func (e *diskEnv) Broken(disk int, what string) {
 	(*World)(e).Fail("contract", e.Nodes[disk].Name+": "+what)
@@ -78,6 +100,7 @@ func (w *World) draw(site uint8, entity, n uint64) uint64 {
 type Memory struct {
 	pool  pool
 	pages disksim.Pages
+	file  []byte // a file that a judge looks at
 }
 
 func (w *World) deliver(node int, ev core.Event) {

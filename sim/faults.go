@@ -17,6 +17,8 @@ const (
 	CrashAfterSync
 	CrashInRecovery
 	CrashLoop
+	CrashTwice
+	CrashWhenTold
 	Restart
 	StopProcess
 	StoppedClean
@@ -45,6 +47,7 @@ const (
 	DiskMisWrite
 	DiskMisRead
 	DiskLies
+	DiskAimed
 	HostileTLS // these are no faults of the plan: a hostile client counts them
 	HostileHTTP
 	HostileBomb
@@ -54,18 +57,39 @@ const (
 	HostileGarbage
 	HostileCount
 	HostileStorm
+	IsolateBoth // these need a cluster: one broker from all others,
+	IsolateIn
+	IsolateOut
+	CutHalves // two halves from each other,
+	CutBridge // but for one node that is in both,
+	CutRandom // links at random
+	PauseLong // longer than a session
+	KillLeader
+	KillController
+	KillSeveral
+	KillAll
+	PowerAll
+	RollingRestart
+	WipeDisk
+	AdminElect // these are counted by the admin, when they were granted
+	AdminReassign
+	AdminCancel
+	AdminMinISR
 	FaultCount
 )
 
 var faultNames = [FaultCount]string{
 	"process.kill", "process.power-loss", "process.crash-at-effect", "process.crash-after-sync", "process.crash-in-recovery",
-	"process.crash-loop", "process.restart", "process.stop", "process.stopped-clean", "process.gave-up", "process.pause",
+	"process.crash-loop", "process.kill-then-power-loss", "process.crash-when-told", "process.restart", "process.stop", "process.stopped-clean", "process.gave-up", "process.pause",
 	"process.kill-client", "clock.forward", "clock.backward", "clock.drift", "net.cut-both-ways", "net.cut-in", "net.cut-out",
 	"net.resets", "net.refuses", "net.black-holes", "net.slow", "net.splits", "net.slow-readers", "disk.slow-spell",
 	"disk.stuck-spell", "disk.read-errors", "disk.write-errors", "disk.sync-errors", "disk.full-spell", "disk.rot",
-	"disk.misdirected-writes", "disk.misdirected-reads", "disk.lies", "client.speaks-tls", "client.speaks-http",
+	"disk.misdirected-writes", "disk.misdirected-reads", "disk.lies", "disk.aimed-errors", "client.speaks-tls", "client.speaks-http",
 	"client.frame-bomb", "client.negative-length", "client.half-frame", "client.slow-frame", "client.garbage-frame",
 	"client.absurd-count", "client.connection-storm",
+	"cluster.isolate-both-ways", "cluster.isolate-in", "cluster.isolate-out", "cluster.cut-halves", "cluster.cut-bridge", "cluster.cut-random",
+	"cluster.pause-long", "cluster.kill-leader", "cluster.kill-controller", "cluster.kill-several", "cluster.kill-all", "cluster.power-loss-of-all",
+	"cluster.rolling-restart", "cluster.wipe-disk", "admin.elect-leaders", "admin.reassign", "admin.cancel-reassignment", "admin.min-insync",
 }
 
 func (k FaultKind) String() string { return faultNames[k] }
@@ -88,6 +112,45 @@ func (w *World) SetPlan(plan []Fault) {
 	}
 }
 
+// misfortune adds a fault that follows from another one.
+func (w *World) misfortune(f Fault) {
+	w.plan = append(w.plan, f)
+	w.push(f.At, itemFault, f.Node, uint64(len(w.plan)-1))
+}
+
+// What a client may have been told just before a crash that waits for it.
+const (
+	toldRecord     = iota // that a record is stored
+	toldAssignment        // which partitions it has
+	toldKinds
+)
+
+// told lets a crash that waits for news come at once: what was told must outlive it.
+func (w *World) told(kind int) {
+	if how := w.armed[kind]; how != 0 && !w.calm {
+		w.armed[kind] = 0
+		w.Counts[CrashWhenTold]++
+		f := Fault{At: w.now, Kind: Kill}
+		if how == 2 {
+			f.Kind = PowerLoss
+		}
+		w.misfortune(f)
+	}
+}
+
+// aims are the files that errors are aimed at: what is read or written so seldom that errors strewn over all seldom hit it.
+var aims = [...]struct {
+	part, suffix      string
+	read, work, write int64
+	kill              bool // it is read when the process starts
+}{
+	{"/__consumer_offsets-", ".log", 1, 0, 0, true}, // what a coordinator loads, not what the log looks at before
+	{".checkpoint", "", 0, 0, 1, false},
+	{".timeindex", "", 1, 1, 0, false},
+	{".snapshot", "", 1, 0, 1, true},
+	{"leader-epoch-checkpoint", "", 1, 0, 1, true},
+}
+
 // begin is a fault's first instant.
 func (w *World) begin(i int) {
 	f := &w.plan[i]
@@ -97,25 +160,14 @@ func (w *World) begin(i int) {
 	n := w.Nodes[f.Node]
 	w.tracef("fault %s node=%d for=%dms p=%d", f.Kind, f.Node, f.For.Millis(), f.P)
 	power := f.Q&1 == 1
+	if f.Kind.planned() {
+		w.clusterFault(f)
+		return
+	}
+	if w.crashFault(n, f) {
+		return
+	}
 	switch f.Kind {
-	case Kill, PowerLoss:
-		w.Crash(f.Node, f.Kind == PowerLoss)
-		return
-	case KillClient:
-		w.Counts[KillClient]++
-		w.Crash(f.Node, power)
-		return
-	case CrashAtEffect:
-		n.crashIn, n.crashPower = int(f.P), power
-		return
-	case CrashAfterSync:
-		n.crashSyncs, n.crashPower = int(f.P), power
-		return
-	case CrashInRecovery, CrashLoop:
-		n.crashNext, n.crashPower, n.restartIn = int(f.P), power, core.Time(f.Q>>1)*core.Millisecond
-		w.Counts[CrashLoop]++
-		w.Crash(f.Node, power && f.P&1 == 0) // what a killed process left in memory may be lost while the next one recovers
-		return
 	case StopProcess:
 		w.Counts[StopProcess]++
 		w.Stop(f.Node)
@@ -127,20 +179,7 @@ func (w *World) begin(i int) {
 		w.clockFault(n, f)
 		return
 	case DiskRot:
-		where, part := "/t", ".log"
-		switch {
-		case f.P == 6:
-			where, part = "/__cluster_metadata", ".checkpoint"
-		case f.P == 7:
-			where = "/__consumer_offsets"
-		case f.P%3 == 1:
-			part = ".index"
-		case f.P%3 == 2:
-			part = ".timeindex"
-		}
-		if n.Disk.Rot(where, part) {
-			w.Counts[DiskRot]++
-		}
+		w.rot(n, f)
 		return
 	case CutBoth, CutIn, CutOut:
 		w.Counts[f.Kind]++
@@ -158,9 +197,64 @@ func (w *World) begin(i int) {
 		return
 	}
 	w.Counts[f.Kind]++
+	if f.Kind == DiskAimed && aims[f.Q].kill {
+		n.restartIn = 30 * core.Millisecond
+		w.Crash(f.Node, false)
+	}
+	if f.Kind == DiskStuck && power {
+		w.misfortune(Fault{At: w.now + f.For/8, Kind: StopProcess, Node: f.Node})
+	}
 	w.active = append(w.active, i)
 	w.weather()
 	w.push(w.now+f.For, itemEnd, f.Node, uint64(i))
+}
+
+// crashFault ends a process, now or when something comes; false if the fault is of another kind.
+func (w *World) crashFault(n *Node, f *Fault) bool {
+	power := f.Q&1 == 1
+	switch f.Kind {
+	case Kill, PowerLoss:
+		w.Crash(f.Node, f.Kind == PowerLoss)
+	case KillClient:
+		w.Counts[KillClient]++
+		w.Crash(f.Node, power)
+	case CrashAtEffect:
+		n.crashIn, n.crashPower = int(f.P), power
+	case CrashAfterSync:
+		n.crashSyncs, n.crashPower = int(f.P), power
+	case CrashInRecovery, CrashLoop:
+		n.crashNext, n.crashPower, n.restartIn = int(f.P), power, core.Time(f.Q>>1)*core.Millisecond
+		w.Counts[CrashLoop]++
+		w.Crash(f.Node, power && f.P&1 == 0) // what a killed process left in memory may be lost while the next one recovers
+	case CrashTwice: // what a killed process left in the page cache is gone just after the next one has called it safe
+		n.crashReady, n.restartIn = core.Time(f.P)*core.Millisecond, core.Time(f.Q>>1)*core.Millisecond
+		w.Counts[CrashTwice]++
+		w.Crash(f.Node, false)
+	case CrashWhenTold:
+		w.armed[f.P] = 1 + uint8(f.Q&1)
+	default:
+		return false
+	}
+	return true
+}
+
+// rot flips a bit of a file of some kind.
+func (w *World) rot(n *Node, f *Fault) {
+	where, part := "/t", ".log"
+	switch {
+	case f.P >= 8 && f.P < 14:
+	case f.P == 6 || f.P >= 14:
+		where, part = "/__cluster_metadata", ".checkpoint"
+	case f.P == 7:
+		where = "/__consumer_offsets"
+	case f.P%3 == 1:
+		part = ".index"
+	case f.P%3 == 2:
+		part = ".timeindex"
+	}
+	if n.Disk.Rot(where, part) {
+		w.Counts[DiskRot]++
+	}
 }
 
 // end is a fault's last instant.
@@ -249,17 +343,20 @@ func applyFault(f *Fault, net *netsim.Weather, disk *disksim.Weather) {
 		disk.MisRead += f.P
 	case DiskLies:
 		disk.Lying = true
+	case DiskAimed:
+		a := aims[f.Q]
+		disk.Aim, disk.AimSuffix, disk.AimRead, disk.AimWork, disk.AimWrite, disk.AimSync = a.part, a.suffix, a.read*f.P, a.work*f.P, a.write*f.P, a.write*f.P/2
 	}
 }
 
 // Heal ends all faults; the plan's later ones do not come.
 func (w *World) Heal() {
-	w.calm = true
+	w.calm, w.armed = true, [toldKinds]uint8{}
 	w.active = w.active[:0]
 	w.weather()
 	w.Net.Heal()
 	for i, n := range w.Nodes {
-		n.crashIn, n.crashSyncs, n.crashNext, n.crashDue = -1, -1, -1, false
+		n.crashIn, n.crashSyncs, n.crashNext, n.crashDue, n.crashReady = -1, -1, -1, false, -1
 		n.wall, n.jumped = n.wall-n.jumped, 0 // clocks are put right: a broker may refuse records from its far future
 		if n.State == Paused {
 			w.resume(i)

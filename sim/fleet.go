@@ -199,12 +199,18 @@ func (c *Campaign) report(results []*Result) *Report {
 		rep.Sets = append(rep.Sets, Count{FaultSet(i).String(), n})
 	}
 	for i, n := range faults {
+		if !FaultKind(i).canCome(c.Nodes) {
+			continue
+		}
 		rep.Faults = append(rep.Faults, Count{FaultKind(i).String(), n})
 	}
 	for i, n := range net {
 		rep.Faults = append(rep.Faults, Count{netsim.Counter(i).String(), n})
 	}
 	for i, n := range disk {
+		if damages(disksim.Counter(i)) && c.Nodes[0] > 1 {
+			continue
+		}
 		rep.Faults = append(rep.Faults, Count{disksim.Counter(i).String(), n})
 	}
 	for _, f := range rep.Faults {
@@ -220,6 +226,11 @@ func (c *Campaign) replay(seed uint64) string {
 	s := fmt.Sprintf("klamm sim replay --trace --seed %d", seed)
 	if c.Profile != "" {
 		s += " --profile " + c.Profile
+	}
+	if from, to := c.Nodes[0], c.Nodes[1]; to > from {
+		s += fmt.Sprintf(" --nodes %d..%d", from, to)
+	} else if from > 1 {
+		s += fmt.Sprintf(" --nodes %d", from)
 	}
 	return s
 }

@@ -74,7 +74,7 @@ func (a *hostile) begin(now core.Now, out *core.Out) {
 	for range n {
 		a.last += 2
 		a.conns = append(a.conns, a.last)
-		out.Dial(core.Op(8<<56|uint64(a.last)), a.last, brokerAddr)
+		out.Dial(core.Op(8<<56|uint64(a.last)), a.last, a.r.dial(a.entity))
 	}
 	a.next, a.rest = now.Mono+4*core.Second, nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"klamm/checker"
+	"klamm/core"
 	"klamm/core/log"
 )
 
@@ -27,8 +28,10 @@ type watch struct {
 	wasReady bool // the last life had loaded its logs
 	stopped  bool // it ended in good order
 	asked    bool // it had been asked to: a crash after the marker was written, before the end, leaves it rightly
+	forgot   bool // the metadata log was cut below what had been durable: only damage does that
 	promised []promised
 	handed   []handed
+	cuts     []uint32 // of each log, at the last look
 }
 
 // look compares each log of the broker with what it was one look before. Costs are kept down by looking at the
@@ -38,7 +41,10 @@ func (r *run) look(n *Node) {
 		w.WakeAll()
 	}
 	for ; r.damage < len(n.Disk.Damage); r.damage++ {
-		if parts := strings.Split(n.Disk.Damage[r.damage].Path, "/"); len(parts) > 2 {
+		switch parts := strings.Split(n.Disk.Damage[r.damage].Path, "/"); len(parts) {
+		case 3: // a file that all logs rest on
+			r.oracle.Damaged("")
+		case 4:
 			r.oracle.Damaged(parts[2])
 		}
 	}
@@ -54,37 +60,49 @@ func (r *run) look(n *Node) {
 	if len(ids) == 0 {
 		return
 	}
-	w := &r.watch
+	w := &r.watch[n.at]
 	if !s.Ready() {
 		r.loading(n, s)
 	}
-	if n.ready && !w.ready {
-		r.nowReady(s)
+	if r.cluster != nil {
+		r.lookCluster(n.at, n)
 	}
-	w.at++
+	if n.ready && !w.ready {
+		r.nowReady(n, s)
+	}
+	if w.at++; w.at%64 == 0 {
+		r.unused(n)
+	}
 	r.lookAt(n, s.Log(ids[w.at%uint64(len(ids))]))
 }
 
 func (r *run) lookAt(n *Node, l *log.Log) {
 	if !l.Online() {
+		if why := l.Offline(); why != "" && (r.cfg.Set == SetSync || r.cfg.Set == SetCached || r.cfg.Set == SetUnsynced) {
+			r.w.Fail("I85", l.Partition().Topic+"-"+strconv.Itoa(int(l.Partition().Partition))+" is offline although no disk failed: "+why)
+		}
 		return
 	}
-	w := &r.watch
+	w := &r.watch[n.at]
 	i := int(l.ID())
 	for len(w.last) <= i {
 		w.last, w.seen = append(w.last, checker.Replica{}), append(w.seen, false)
 	}
 	p := l.Partition()
 	cur := checker.Replica{
-		Partition: checker.Partition{TopicID: p.Topic, Number: p.Partition}, Node: 1, Life: int(n.Life),
+		Partition: checker.Partition{TopicID: p.Topic, Number: p.Partition}, Node: nodeID(n.at), Life: int(n.Life),
 		Start: int64(l.Start()), High: int64(l.High()), Durable: int64(l.Durable()), Written: int64(l.Written()), End: int64(l.End()),
 		LeaderEpoch: int32(l.Epoch()), Safe: int64(l.Safe()),
+	}
+	if !r.cfg.Set.Replicate() {
+		cur.Safe = cur.Durable // whatever the log itself calls safe
 	}
 	var prev *checker.Replica
 	if w.seen[i] {
 		prev = &w.last[i]
 	}
-	if prev == nil || prev.Life != cur.Life {
+	r.follows(n, l, prev, &cur)
+	if (prev == nil || prev.Life != cur.Life) && !r.cfg.topology.many() {
 		r.recovered(n, l)
 	}
 	if n.ready {
@@ -94,6 +112,38 @@ func (r *run) lookAt(n *Node, l *log.Log) {
 		r.w.Fail(v.Invariant, v.Subject+": "+v.Detail)
 	}
 	w.last[i], w.seen[i] = cur, true
+}
+
+// idOwner is a broker that says which member ids nobody has used yet.
+type idOwner interface {
+	OldestUnused() (deadline core.Time, of string)
+}
+
+// unusedSlack is how late a broker that was paused may be with what its timers say.
+const unusedSlack = core.Second
+
+// unused looks whether a member id that was given out is kept for longer than it may be.
+func (r *run) unused(n *Node) {
+	b, can := n.Machine.(idOwner)
+	if !can || !n.ready {
+		return
+	}
+	if at, of := b.OldestUnused(); at < n.clock(r.w.now).Mono-unusedSlack && n.wakeAt > r.w.now {
+		r.w.Fail("I53", "group "+of+" still keeps a member id that was given out and not used in time")
+	}
+}
+
+// promised judges that an answer told the truth (I26): the high watermark of the same life is above the offset.
+func (r *run) promised(at core.TopicPartition, offset int64, life uint32, what string) {
+	n := r.w.Nodes[0]
+	b, ok := n.Machine.(storeOwner)
+	if !ok || n.Life != life || b.Store() == nil || r.cfg.Set == SetLying {
+		return
+	}
+	id, there := b.Store().Find(at)
+	if l := b.Store().Log(id); there && l.Online() && int64(l.High()) <= offset {
+		r.w.Fail("I26", what+" was acknowledged at offset "+strconv.FormatInt(offset, 10)+", and the high watermark is "+strconv.FormatInt(int64(l.High()), 10))
+	}
 }
 
 // files judges the segment files that a clean stop left.

@@ -17,6 +17,11 @@ import (
 type Oracle struct {
 	// Rewritable: unsynced records may be lost with the run's faults, so an offset may come to hold another one.
 	Rewritable bool
+	// LeaderOnly: a record that its leader alone has acknowledged (acks=1) may be lost when another broker leads.
+	LeaderOnly bool
+	// Headless: the disk forgets what it called durable, so a log's first file may be gone. Nobody can know that there was
+	// one: a checkpoint says where a log starts only if that is not where its first file begins, so any beginning is sound.
+	Headless   bool
 	Rule, Text string                                   // the first broken rule
 	Forgetful  bool                                     // the metadata's own log was damaged: what it said of topics may be lost
 	OnSkip     func(at core.TopicPartition, from int64) // a reader went past an offset of a damaged log
@@ -151,6 +156,9 @@ func (o *Oracle) Resolved(id uint64, at core.TopicPartition, offset int64, f fat
 		return
 	}
 	o.Acked++
+	if s.acks == 1 && o.LeaderOnly {
+		return // it stands there only if somebody reads it there
+	}
 	if r.seen && r.offset != offset && s.idempotent && !o.Rewritable && !o.logs[i].damaged && r.log == int32(i) {
 		o.fail("I57", "record %s was read at %d and acknowledged at %d", name(id), r.offset, offset)
 	}
@@ -259,7 +267,7 @@ func (o *Oracle) Bounds(at core.TopicPartition, start, end int64, asked, now cor
 			o.fail("I71", "%s-%d: log start fell from %d to %d", at.Topic, at.Partition, l.start, start)
 		}
 		l.start = max(l.start, start)
-		if start > 0 && !l.removable && !l.damaged {
+		if start > 0 && !l.removable && !l.damaged && !o.Headless {
 			o.fail("I71", "%s-%d: log start is %d, and nothing may remove from it", at.Topic, at.Partition, start)
 		}
 	}
@@ -271,17 +279,12 @@ func (o *Oracle) Bounds(at core.TopicPartition, start, end int64, asked, now cor
 	}
 }
 
-// Damaged says that synced bytes of a partition's directory were destroyed; any other name means bytes that all
-// partitions rest on.
+// Damaged says that synced bytes of a partition's directory were destroyed; no name means bytes that all rest on.
 func (o *Oracle) Damaged(topicDir string) {
-	one := false
 	for i := range o.logs {
-		if l := &o.logs[i]; fmt.Sprintf("%s-%d", l.at.Topic, l.at.Partition) == topicDir {
-			l.damaged, one = true, true
+		if l := &o.logs[i]; topicDir == "" || fmt.Sprintf("%s-%d", l.at.Topic, l.at.Partition) == topicDir {
+			l.damaged = true
 		}
-	}
-	for i := range o.logs {
-		o.logs[i].damaged = o.logs[i].damaged || !one
 	}
 }
 
@@ -353,6 +356,31 @@ func (o *Oracle) finalRecord(l *logOf, off int64, id uint64, first int64, groups
 	}
 }
 
+// reserve makes room for what Logs will append.
+func (o *Oracle) reserve(logs []checker.Log) {
+	sends, polls := make([]int, len(logs)), make([]int, len(logs))
+	for i := range o.senders {
+		for j := range o.senders[i].sent {
+			if to := o.senders[i].sent[j].log; to >= 0 {
+				sends[to]++
+			}
+		}
+	}
+	for i := range o.polls {
+		polls[o.polls[i].log]++
+	}
+	for i := range logs {
+		logs[i].Sends, logs[i].Polls = make([]checker.Send, 0, sends[i]), make([]checker.Poll, 0, polls[i])
+	}
+}
+
+func (o *Oracle) sentCount() (n int) {
+	for i := range o.senders {
+		n += len(o.senders[i].sent)
+	}
+	return n
+}
+
 // Logs is the history of every partition in the judge's own words. Records that nobody saw and that are known to no
 // partition are left out.
 func (o *Oracle) Logs() []checker.Log {
@@ -363,6 +391,8 @@ func (o *Oracle) Logs() []checker.Log {
 		kept[i] = o.firstKept(l)
 		logs[i] = checker.Log{Partition: checker.Partition{TopicID: l.at.Topic, Number: l.at.Partition}, Retains: !l.removable, Lossy: o.Rewritable || l.damaged}
 	}
+	o.reserve(logs)
+	values := make([]checker.Value, 0, o.sentCount())
 	for n := range o.senders {
 		s := &o.senders[n]
 		for seq := range s.sent {
@@ -371,8 +401,9 @@ func (o *Oracle) Logs() []checker.Log {
 				continue
 			}
 			l := &logs[r.log]
+			values = append(values, checker.Value(uint64(n)<<32|uint64(seq))+1)
 			out := checker.Send{Partition: l.Partition, Producer: n, Invoke: int64(r.invoke), Return: int64(r.settle), Outcome: checker.OK, Acks: s.acks,
-				Idempotent: s.idempotent, Values: []checker.Value{checker.Value(uint64(n)<<32|uint64(seq)) + 1}, Base: r.offset}
+				Idempotent: s.idempotent, Values: values[len(values)-1 : len(values) : len(values)], Base: r.offset}
 			if r.fate == didNot {
 				out.Outcome = checker.Failed
 			} else if r.fate != did {
@@ -384,17 +415,20 @@ func (o *Oracle) Logs() []checker.Log {
 			l.Sends = append(l.Sends, out)
 		}
 	}
+	records := make([]checker.Record, 0, len(o.records))
 	for _, p := range o.polls {
 		l := &logs[p.log]
 		list := o.records[p.first : p.first+p.count]
+		from := len(records)
 		out := checker.Poll{Partition: l.Partition, Consumer: int(p.reader), Invoke: int64(p.at), Return: int64(p.at), From: list[0].offset,
 			Next: list[len(list)-1].offset + 1, High: -1, Start: -1, Fresh: p.fresh || o.logs[p.log].removable || o.logs[p.log].damaged}
 		for _, g := range list {
-			out.Records = append(out.Records, checker.Record{Offset: g.offset, Value: checker.Value(g.id) + 1})
+			records = append(records, checker.Record{Offset: g.offset, Value: checker.Value(g.id) + 1})
 			if o.readers[p.reader].group == auditBit && g.offset >= kept[p.log] {
 				l.Final, l.FinalRead = append(l.Final, checker.Record{Offset: g.offset, Value: checker.Value(g.id) + 1}), true
 			}
 		}
+		out.Records = records[from:len(records):len(records)]
 		l.Polls = append(l.Polls, out)
 	}
 	for _, b := range o.bounds {

@@ -164,3 +164,21 @@ func TestValues(t *testing.T) {
 		}
 	}
 }
+
+// Damage excuses the partition that it hit and no other; without a name it excuses all. Where a disk forgets what it
+// called durable, a log may begin anywhere.
+func TestOracleExcuses(t *testing.T) {
+	for where, rule := range map[string]string{t0.Topic + "-0": "", t0.Topic + "-1": "I78", "": ""} {
+		s := tell(false, true)
+		s.o.Damaged(where)
+		s.read(0, 0)
+		s.read(2, 1)
+		require.Equal(t, rule, s.o.Rule, where)
+	}
+	for _, headless := range []bool{false, true} {
+		s := tell(false, true)
+		s.o.Headless = headless
+		s.o.Bounds(t0, 1, -1, 1, 2)
+		require.Equal(t, headless, s.o.Rule == "")
+	}
+}

@@ -18,12 +18,13 @@ func (a *reading) belongings(list []client.Tiding) {
 		switch t.Kind {
 		case client.Assigned:
 			generation = t.Generation
-			r.watch.handedOut(a.group, generation)
+			r.watch[0].handedOut(a.group, generation)
+			r.w.told(toldAssignment)
 			for _, p := range t.Partitions {
 				if !slices.Contains(a.owned, p) {
 					a.owned = append(a.owned, p)
 				}
-				a.argue(p)
+				r.argue(a.group, p, a)
 			}
 		case client.Revoked, client.Lost:
 			for _, p := range t.Partitions {
@@ -38,21 +39,23 @@ func (a *reading) belongings(list []client.Tiding) {
 	if generation < 0 {
 		return
 	}
+	// A group that expired begins anew with generation 1; only where strangers' groups expire may one of ours do so.
+	group := a.group + "#" + strconv.FormatUint(r.w.Marks.Count("group.expired"), 10)
 	for _, p := range a.owned {
-		r.owners = append(r.owners, checker.Ownership{Group: a.group, Partition: checker.Partition{TopicID: p.Topic, Number: p.Partition},
+		r.owners = append(r.owners, checker.Ownership{Group: group, Partition: checker.Partition{TopicID: p.Topic, Number: p.Partition},
 			Member: strconv.Itoa(a.place), Generation: generation, From: int64(r.w.now), To: checker.Open})
 	}
 	// When the join was sent is not known, but the assignment before had come by then.
-	r.generations = append(r.generations, checker.Generation{Group: a.group, Number: generation, Invoke: a.toldAt, Return: int64(r.w.now)})
+	r.generations = append(r.generations, checker.Generation{Group: group, Number: generation, Invoke: a.toldAt, Return: int64(r.w.now)})
 	a.toldAt = int64(r.w.now)
 }
 
-// argue notes that a partition was given to this member while another one, which lives, has not given it up. That one
+// argue notes that a partition was given to a member, a (nil: somebody else's), while another one, which lives, has not given it up. That one
 // may have been expelled without knowing it yet: then it will say that it has lost the partition, not that it gives
 // it back.
-func (a *reading) argue(p core.TopicPartition) {
-	for _, b := range a.r.members {
-		if b != a && b.group == a.group && a.r.current(b) && slices.Contains(b.owned, p) {
+func (r *run) argue(group string, p core.TopicPartition, a *reading) {
+	for _, b := range r.members {
+		if b != a && b.group == group && r.current(b) && slices.Contains(b.owned, p) {
 			b.argued = append(b.argued, p)
 		}
 	}

@@ -40,9 +40,9 @@ func (s FaultSet) mayHappen(k FaultKind) bool {
 	switch k {
 	case CrashInRecovery, Restart, StoppedClean, GaveUp:
 		return false
-	case PowerLoss:
+	case PowerLoss, CrashTwice:
 		return s != SetCached
-	case DiskReadErrors, DiskWriteErrors, DiskSyncErrors, DiskFull, DiskStuck:
+	case DiskAimed, DiskReadErrors, DiskWriteErrors, DiskSyncErrors, DiskFull, DiskStuck:
 		return s == SetErrors || s == SetAll
 	case DiskRot, DiskMisWrite, DiskMisRead:
 		return s == SetDamage
@@ -61,9 +61,9 @@ func drawPlan(c Chooser, cfg *Config) (plan []Fault) {
 		v := c.Choose(sitePlan, uint64(k)<<8, 8)
 		count := int(v) - 4 // half of the kinds are absent
 		switch k {
-		case Kill, PowerLoss, CrashAtEffect, CrashAfterSync:
+		case Kill, PowerLoss, CrashAtEffect, CrashAfterSync, CrashTwice, CrashWhenTold:
 			count = max(0, int(v)-5)
-		case DiskRot, DiskMisRead, DiskMisWrite:
+		case DiskRot, DiskMisRead, DiskMisWrite, DiskAimed:
 			count = max(0, int(v)-5)
 		case DiskLies:
 			count = 1
@@ -73,6 +73,9 @@ func drawPlan(c Chooser, cfg *Config) (plan []Fault) {
 		for i := range max(count, 0) {
 			plan = append(plan, drawFault(c, cfg, k, uint64(k)<<8|uint64(i+1)))
 		}
+	}
+	if cfg.topology.many() {
+		plan = append(plan, drawClusterPlan(c, cfg)...)
 	}
 	if c.Choose(sitePlan, 0xfffe, 16) != 0 && !hasCrash(plan) { // nearly every run has a crash
 		kinds := []FaultKind{Kill, PowerLoss, CrashAtEffect, CrashAfterSync, CrashLoop}
@@ -88,7 +91,7 @@ func drawPlan(c Chooser, cfg *Config) (plan []Fault) {
 func hasCrash(plan []Fault) bool {
 	for _, f := range plan {
 		switch f.Kind {
-		case Kill, PowerLoss, CrashAtEffect, CrashAfterSync, CrashLoop:
+		case Kill, PowerLoss, CrashAtEffect, CrashAfterSync, CrashLoop, CrashTwice, CrashWhenTold:
 			return true
 		}
 	}
@@ -103,28 +106,35 @@ func logUniform(c Chooser, entity, top uint64) int64 {
 
 func drawFault(c Chooser, cfg *Config, k FaultKind, entity uint64) Fault {
 	draw := func(n uint64) int64 { return int64(c.Choose(sitePlan, entity, n)) }
-	ms := uint64(cfg.Chaos.Millis())
+	ms, servers := uint64(cfg.Chaos.Millis()), cfg.topology.nodes()
 	f := Fault{Kind: k, At: 200*core.Millisecond + core.Time(draw(max(ms, 300)-200))*core.Millisecond + core.Time(draw(1000))*core.Microsecond}
 	f.For = core.Time(50+logUniform(c, entity, 11)) * core.Millisecond
 	switch k {
 	case KillClient:
-		f.Node, f.Q = 1+int(draw(uint64(cfg.Clients))), draw(2)
+		f.Node, f.Q = servers+int(draw(uint64(cfg.Clients))), draw(2)
 	case CrashAtEffect:
 		f.P, f.Q = draw(60), draw(2)
 	case CrashAfterSync:
 		f.P, f.Q = 1+draw(12), draw(2)
 	case CrashLoop:
 		f.P, f.Q = logUniform(c, entity, 10), draw(2)|draw(400)<<1
+	case CrashTwice:
+		f.P, f.Q = draw(40), draw(300)<<1
+	case CrashWhenTold:
+		f.P, f.Q = draw(toldKinds), draw(4)|1
+		if draw(4) == 0 {
+			f.Q = 0
+		}
 	case PauseProcess:
 		if draw(4) == 3 {
-			f.Node = 1 + int(draw(uint64(cfg.Clients)))
+			f.Node = servers + int(draw(uint64(cfg.Clients)))
 		}
 	case ClockForward, ClockBackward:
 		f.P = logUniform(c, entity, 22)
 	case ClockDrift:
 		f.P = draw(1000) - 500
 	case CutBoth, CutIn, CutOut:
-		f.P = draw(uint64(cfg.Clients) + 1)
+		f.P = draw(uint64(cfg.Clients + servers))
 	case NetResets:
 		f.P, f.Q = logUniform(c, entity, 12), 65536*draw(4)/4
 	case NetRefuse, NetBlackHole:
@@ -136,7 +146,9 @@ func drawFault(c Chooser, cfg *Config, k FaultKind, entity uint64) Fault {
 	case DiskSlow:
 		f.P = logUniform(c, entity, 12)
 	case DiskStuck:
-		f.P = 20 + logUniform(c, entity, 9)
+		if f.P, f.Q = 20+logUniform(c, entity, 9), draw(2); f.Q == 1 { // it stops meanwhile: its last writes are stuck
+			f.P = 30000
+		}
 	case DiskReadErrors:
 		f.P = 50 + logUniform(c, entity, 12)
 	case DiskWriteErrors:
@@ -146,19 +158,24 @@ func drawFault(c Chooser, cfg *Config, k FaultKind, entity uint64) Fault {
 	case DiskFull:
 		f.P = 1 + draw(uint64(cfg.FullBytes+1))
 	case DiskRot:
-		f.P = draw(8)
+		f.P = draw(16)
 	case DiskMisWrite:
 		f.P = 500 + logUniform(c, entity, 11)
 	case DiskMisRead: // most reads are those of a start, which are few
 		f.P, f.For = 2000*(1+draw(8)), f.For+2*core.Second
+	case DiskAimed:
+		f.P, f.Q, f.For = 6000*(1+draw(10)), max(0, draw(uint64(len(aims))+2)-2), f.For+core.Second
 	case DiskLies:
 		f.At, f.For = 0, cfg.Chaos
 	}
 	if !cfg.Set.mayHappen(PowerLoss) {
 		switch k {
-		case CrashAtEffect, CrashAfterSync, CrashLoop:
+		case CrashAtEffect, CrashAfterSync, CrashLoop, CrashWhenTold:
 			f.Q &^= 1
 		}
+	}
+	if servers > 1 && f.Node == 0 {
+		f.Node = int(draw(uint64(servers)))
 	}
 	return f
 }

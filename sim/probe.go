@@ -284,6 +284,10 @@ func (a *asking) described(p *kmsg.DescribeConfigsResponse) {
 		if c.Source == kmsg.ConfigSourceDynamicTopicConfig && c.Value != nil {
 			value = number(*c.Value)
 		}
+		if a.r.cfg.topology.many() { // a broker answers from its own copy of the metadata
+			a.r.probes.staleSetting(a, value)
+			continue
+		}
 		list := &a.r.probes.settings[a.topic%len(a.r.cfg.Topics)]
 		*list = append(*list, a.register(checker.OK, false, value))
 	}

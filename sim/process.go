@@ -19,6 +19,9 @@ func (w *World) carryOut(node int, n *Node, e *core.Effect) {
 	}
 	switch e.Kind {
 	case core.Send, core.SendRange:
+		if w.OnSend != nil && n.Broker {
+			w.OnSend(node, n, e)
+		}
 		w.Net.Send(node, e, data)
 	case core.CloseConn:
 		w.Net.Close(node, e.Conn)
@@ -76,6 +79,12 @@ func (w *World) Crash(node int, power bool) {
 	n := w.Nodes[node]
 	if n.State == Down {
 		return
+	}
+	if n.Broker && w.OnCrash != nil {
+		how := w.OnCrash(node, power)
+		if power = how == losesPower; how == noCrash {
+			return
+		}
 	}
 	if power {
 		w.Counts[PowerLoss]++

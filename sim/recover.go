@@ -10,6 +10,7 @@ import (
 	"klamm/core"
 	"klamm/core/batch"
 	"klamm/core/log"
+	"klamm/core/quorum"
 )
 
 // This file judges restarts: what the logs of a new life hold, against what the life before had promised and what
@@ -36,7 +37,8 @@ const markerPath = "/data/.kafka_cleanshutdown"
 
 // fallen is called just before a life of the broker ends: what it said last is written down.
 func (r *run) fallen(n *Node) {
-	w := &r.watch
+	r.gone(n)
+	w := &r.watch[n.at]
 	w.wasReady, w.stopped, w.asked = false, false, n.stopping
 	b, ok := n.Machine.(storeOwner)
 	if !ok || b.Store() == nil {
@@ -44,12 +46,26 @@ func (r *run) fallen(n *Node) {
 	}
 	s := b.Store()
 	w.wasReady = s.Ready()
+	for i := range w.promised {
+		if r.cfg.topology.many() && w.wasReady { // a copy that is here no more was given up
+			w.promised[i].start, w.promised[i].durable = 0, 0
+		}
+	}
 	for _, id := range s.IDs() {
 		l := s.Log(id)
 		if !l.Online() {
+			if p := w.promise(l); r.cfg.topology.many() && l.Cuts() > 0 {
+				p.start, p.durable = 0, 0
+			}
 			continue
 		}
 		p := w.promise(l)
+		if r.cfg.topology.many() { // a follower may have been cut, or may be at it
+			if p.start, p.durable = int64(l.Start()), int64(l.Durable()); l.Cutting() {
+				p.start, p.durable = 0, 0
+			}
+			continue
+		}
 		p.start, p.durable = max(p.start, int64(l.Start())), max(p.durable, int64(l.Durable()))
 	}
 }
@@ -67,7 +83,8 @@ func (w *watch) promise(l *log.Log) *promised {
 
 // starting is called before a new life of the broker, with the disk as the crash left it.
 func (r *run) starting(n *Node) {
-	w := &r.watch
+	r.comes(n)
+	w := &r.watch[n.at]
 	w.ready, w.loaded = false, false
 	if n.Life == 0 || r.cfg.Set == SetLying {
 		return
@@ -84,20 +101,36 @@ func (r *run) starting(n *Node) {
 		p := &w.promised[i]
 		p.judged, p.batches, p.epoch = false, nil, -1
 		dir := "/data/" + p.partition.Topic + "-" + strconv.Itoa(int(p.partition.Partition))
-		for _, s := range segmentsOf(n, dir) {
-			list, _, _ := checker.ReadSegment(s.Log)
+		r.eachSegment(n, dir, func(base int64, file []byte) {
+			list, _, _ := checker.ReadSegment(file)
 			p.batches = append(p.batches, list...)
-		}
+		})
 		for _, b := range p.batches {
 			p.epoch = max(p.epoch, b.Epoch)
 		}
 		if r.cfg.Set == SetDamage {
-			p.durable = pointIn(points, p.partition)
+			point := pointIn(points, p.partition)
+			if end := soundEnd(p.batches); p.partition == quorum.Partition && end < p.durable && end >= point {
+				w.forgot = true
+				r.oracle.Damaged("") // nothing of what it knew is certain
+			}
+			p.durable = point
 		}
 	}
 	if r.cfg.Set != SetDamage {
 		r.assignments(n)
 	}
+}
+
+// soundEnd is the offset up to which batches follow each other.
+func soundEnd(batches []checker.Batch) (end int64) {
+	for i, b := range batches {
+		if i > 0 && b.Base != end {
+			break
+		}
+		end = b.Last + 1
+	}
+	return end
 }
 
 // pointIn reads one row of a checkpoint; 0 if there is none.
@@ -114,14 +147,14 @@ func pointIn(text string, p core.TopicPartition) int64 {
 
 // segmentsOf reads the segment files of a directory.
 func segmentsOf(n *Node, dir string) (segments []checker.Segment) {
-	for _, path := range n.Disk.Paths(dir) {
-		base, is := strings.CutSuffix(path, ".log")
-		offset, err := strconv.ParseInt(strings.TrimPrefix(base, dir+"/"), 10, 64)
-		if !is || err != nil {
+	for _, name := range n.Disk.Names(dir) {
+		offset, is := segmentBase(name)
+		if !is {
 			continue
 		}
+		base := dir + "/" + strings.TrimSuffix(name, ".log")
 		s := checker.Segment{Base: offset}
-		s.Log, _ = n.Disk.File(path)
+		s.Log, _ = n.Disk.File(base + ".log")
 		s.Index, _ = n.Disk.File(base + ".index")
 		s.TimeIndex, _ = n.Disk.File(base + ".timeindex")
 		segments = append(segments, s)
@@ -129,9 +162,30 @@ func segmentsOf(n *Node, dir string) (segments []checker.Segment) {
 	return segments
 }
 
+// segmentBase reads the offset in the name of a .log file.
+func segmentBase(name string) (offset int64, is bool) {
+	base, is := strings.CutSuffix(name, ".log")
+	if !is {
+		return 0, false
+	}
+	offset, err := strconv.ParseInt(base, 10, 64)
+	return offset, err == nil
+}
+
+// eachSegment shows the .log files of a directory, one after the other; the bytes are valid during the call only.
+func (r *run) eachSegment(n *Node, dir string, look func(base int64, file []byte)) {
+	for _, name := range n.Disk.Names(dir) {
+		if offset, is := segmentBase(name); is {
+			file, _ := n.Disk.FileInto(dir+"/"+name, r.w.memory.file)
+			r.w.memory.file = file[:0]
+			look(offset, file)
+		}
+	}
+}
+
 // recovered judges a log that a new life has loaded.
 func (r *run) recovered(n *Node, l *log.Log) {
-	w := &r.watch
+	w := &r.watch[n.at]
 	for i := range w.promised {
 		p := &w.promised[i]
 		if p.judged || p.partition != l.Partition() || p.topic != l.TopicID() {
@@ -149,14 +203,14 @@ func (r *run) recovered(n *Node, l *log.Log) {
 			continue
 		}
 		var after []checker.Batch
-		for _, s := range segmentsOf(n, "/data/"+at.String()) {
-			list, _, _ := checker.ReadSegment(s.Log)
+		r.eachSegment(n, "/data/"+at.String(), func(base int64, file []byte) {
+			list, _, _ := checker.ReadSegment(file)
 			for _, b := range list {
 				if b.Epoch <= p.epoch && b.Last < int64(l.End()) { // what this life has appended has an epoch of its own
 					after = append(after, b)
 				}
 			}
-		}
+		})
 		durable := p.durable
 		if int64(l.End()) >= durable { // the new life's own batches may be on their way to the file
 			durable = 0
@@ -169,19 +223,19 @@ func (r *run) recovered(n *Node, l *log.Log) {
 
 // loading looks at the store while it loads its logs: the marker of a clean stop must be gone by then.
 func (r *run) loading(n *Node, s *log.Store) {
-	if len(s.IDs()) == 0 || r.watch.loaded {
+	if len(s.IDs()) == 0 || r.watch[n.at].loaded {
 		return
 	}
-	r.watch.loaded = true
+	r.watch[n.at].loaded = true
 	if _, there := n.Disk.File(markerPath); there {
 		r.w.Fail("I13", "logs are being loaded, and the marker of a clean stop is still there")
 	}
 }
 
 // nowReady judges, once in each life, what a broker that serves must have.
-func (r *run) nowReady(s *log.Store) {
-	r.watch.ready = true
-	if r.metadataHurt() {
+func (r *run) nowReady(n *Node, s *log.Store) {
+	r.watch[n.at].ready = true
+	if r.cfg.topology.many() || r.metadataHurt() {
 		return
 	}
 	for i := range min(r.probes.made, len(r.cfg.Topics)) {
@@ -194,15 +248,20 @@ func (r *run) nowReady(s *log.Store) {
 	}
 }
 
-// metadataHurt reports whether the metadata log's own bytes were destroyed, groupsHurt the same of the coordinators'
-// logs. Of what is above a recovery point nobody can tell damage from a torn end, so the broker may cut it off, and
-// with it what it knew of topics and groups.
-func (r *run) metadataHurt() bool { return r.hurt("/__cluster_metadata-") }
-func (r *run) groupsHurt() bool   { return r.hurt("/__consumer_offsets-") }
+// metadataHurt reports whether the broker may have lost metadata that it had answered. What is destroyed below the log's
+// recovery point it must see, and not come up. Above, nobody can tell damage from a torn end: that is cut off, with all
+// that was known by it. The recovery point follows within moments, so this is rare, and only then are topics, settings and
+// ids excused. A read that went to a wrong place is like damage, but what it hit is known to nobody afterwards.
+func (r *run) metadataHurt() bool {
+	return r.watch[0].forgot || r.hurt("/__cluster_metadata-", "misdirected read")
+}
 
-func (r *run) hurt(where string) bool {
+// groupsHurt is the same of the coordinators' logs, whose recovery points lag, so any damage counts.
+func (r *run) groupsHurt() bool { return r.hurt("/__consumer_offsets-", "") }
+
+func (r *run) hurt(where, what string) bool {
 	for _, d := range r.w.Nodes[0].Disk.Damage {
-		if strings.Contains(d.Path, where) && strings.HasSuffix(d.Path, ".log") {
+		if strings.Contains(d.Path, where) && strings.HasSuffix(d.Path, ".log") && strings.Contains(d.What, what) {
 			return true
 		}
 	}
@@ -271,18 +330,18 @@ func (w *watch) handedOut(group string, generation int32) {
 // assignments looks whether every assignment that a member was told of is on the disk (I48): a coordinator that
 // does not know it would hand the partitions out again.
 func (r *run) assignments(n *Node) {
-	w := &r.watch
-	if len(w.handed) == 0 {
+	w := &r.watch[n.at]
+	if len(w.handed) == 0 || r.cfg.topology.many() { // of several disks any may have it
 		return
 	}
 	stored := make([]int32, len(w.handed))
 	for p := range 8 {
-		for _, s := range segmentsOf(n, "/data/__consumer_offsets-"+strconv.Itoa(p)) {
-			list, _, _ := checker.ReadSegment(s.Log)
+		r.eachSegment(n, "/data/__consumer_offsets-"+strconv.Itoa(p), func(base int64, file []byte) {
+			list, _, _ := checker.ReadSegment(file)
 			for _, b := range list {
-				w.storedIn(stored, s.Log[b.Position:b.Position+b.Size])
+				w.storedIn(stored, file[b.Position:b.Position+b.Size])
 			}
-		}
+		})
 	}
 	for i, h := range w.handed {
 		if stored[i] < h.generation {
@@ -313,17 +372,45 @@ func (w *watch) storedIn(stored []int32, b []byte) {
 	}
 }
 
+// order looks at the files of logs whose bytes are whole, however often they were read from a wrong place: what was
+// believed of such a read must not have led to batches out of order (I01).
+func (r *run) order() {
+	n := r.w.Nodes[0]
+	for i := range r.oracle.logs {
+		at := r.oracle.logs[i].at
+		dir := "/data/" + at.Topic + "-" + strconv.Itoa(int(at.Partition))
+		whole := true
+		for _, d := range n.Disk.Damage {
+			whole = whole && (d.What == "misdirected read" || !strings.HasPrefix(d.Path, dir+"/") || !strings.Contains(d.Path, ".log"))
+		}
+		if !whole {
+			continue
+		}
+		last := int64(-1)
+		for _, s := range segmentsOf(n, dir) {
+			list, _, _ := checker.ReadSegment(s.Log)
+			for _, b := range list {
+				if b.Base <= last {
+					r.w.Fail("I01", dir+": a batch begins at offset "+strconv.FormatInt(b.Base, 10)+", behind offset "+strconv.FormatInt(last, 10))
+					return
+				}
+				last = b.Last
+			}
+		}
+	}
+}
+
 // skipped is a reader that went past an offset of a damaged log. If the batch there has a wrong checksum, the reader
 // saw it, and must stop there instead.
 func (r *run) skipped(at core.TopicPartition, from int64) {
-	for _, s := range segmentsOf(r.w.Nodes[0], "/data/"+at.Topic+"-"+strconv.Itoa(int(at.Partition))) {
-		list, _, fault := checker.ReadSegment(s.Log)
-		next := s.Base
+	r.eachSegment(r.w.Nodes[0], "/data/"+at.Topic+"-"+strconv.Itoa(int(at.Partition)), func(base int64, file []byte) {
+		list, _, fault := checker.ReadSegment(file)
+		next := base
 		if n := len(list); n > 0 {
 			next = list[n-1].Last + 1
 		}
 		if fault == "checksum" && next == from {
 			r.oracle.fail("I80", "%s-%d: a reader went past offset %d, where a batch has a wrong checksum, and said nothing", at.Topic, at.Partition, from)
 		}
-	}
+	})
 }

@@ -16,6 +16,7 @@ import (
 // Options say how to run a seed.
 type Options struct {
 	Profile string // the name of a fault set, or empty: drawn
+	Nodes   [2]int // how many nodes the cluster has: from, to; 0 is 1
 	Trace   *Trace
 	Choices Chooser // instead of the seed's own
 	Memory  *Memory // of runs before; not shared by runs at one time
@@ -34,7 +35,7 @@ func Profiles() (names []string) {
 // Describe is what a seed's run will be like: its configuration and its plan.
 func Describe(seed uint64, opt Options) string {
 	choices := NewKeyed(seed)
-	cfg := drawConfig(choices, opt.Profile)
+	cfg := drawConfig(choices, &opt)
 	var b strings.Builder
 	b.WriteString(cfg.String())
 	for _, f := range drawPlan(choices, &cfg) {
@@ -69,6 +70,7 @@ const (
 	stageCalm        // healed: producers go on
 	stageFlush       // producers finish
 	stageAudit       // everything is read once more
+	stageEnd         // the broker stops, so that its files can be judged
 	stageDone
 )
 
@@ -86,12 +88,16 @@ type run struct {
 	members     []*reading // of groups, former lives too
 	auditNode   int
 	admin       *asking
-	watch       watch
+	crowd       *crowd            // nil: there is none
+	watch       [ServersMax]watch // by node
+	cluster     *cluster          // nil: the copies are not followed
+	ledger      ledger
 	probes      probes
 	owners      []checker.Ownership
 	generations []checker.Generation
-	damage      int // entries of the disk's list that the oracle knows
-	exits       int // of the broker, of its own, since healing
+	damage      int    // entries of the disk's list that the oracle knows
+	exits       int    // of the broker, of its own, since healing
+	lastLife    uint32 // of the broker, at stageEnd
 	stageAt     core.Time
 }
 
@@ -113,7 +119,7 @@ func Run(seed uint64, opt Options) Result {
 	if opt.Memory != nil {
 		r.w.memory = opt.Memory
 	}
-	r.cfg = drawConfig(choices, opt.Profile)
+	r.cfg = drawConfig(choices, &opt)
 	r.w.Trace = opt.Trace
 	r.w.Debug = r.cfg.Debug
 	r.oracle.OnSkip = r.skipped
@@ -121,8 +127,12 @@ func Run(seed uint64, opt Options) Result {
 	r.build()
 	r.w.OnPhase = r.phase
 	r.w.OnExit = r.exited
+	r.w.OnFind, r.w.OnCrash, r.w.OnWipe = r.find, r.admit, r.mayWipe
 	if r.cfg.Set != SetLying {
 		r.w.OnStep, r.w.OnFall, r.w.OnStart = r.look, r.fallen, r.starting
+		if r.cfg.topology.many() || r.cfg.Debug && r.cfg.Set != SetDamage {
+			r.follow()
+		}
 	}
 	r.w.PhaseAt(r.cfg.Chaos, phaseHealed)
 	r.w.Run(r.cfg.Chaos+2*calmTime, eventsMax)
@@ -134,16 +144,15 @@ func (r *run) build() {
 	w.base.net = netsim.Weather{Latency: cfg.latency, Jitter: cfg.latency / 2}
 	w.base.disk = disksim.Weather{Latency: cfg.latency / 8, Jitter: cfg.latency / 16, SyncLatency: cfg.syncTime}
 	w.Net.Assembly, w.Net.Check = cfg.assembly, cfg.Debug
-	r.oracle.Rewritable = cfg.Set == SetUnsynced || cfg.Set == SetLying
+	r.oracle.Rewritable = r.lossy() && cfg.Set != SetDamage
+	r.oracle.LeaderOnly = cfg.topology.many()
+	r.oracle.Headless = cfg.Set == SetLying
 	for _, t := range cfg.Topics {
 		for p := range t.partitions {
 			r.oracle.Partition(core.TopicPartition{Topic: t.name, Partition: p}, t.removable)
 		}
 	}
-	b := &Node{Name: "broker", Broker: true, Pure: r.opt.Pure, Make: func(uint32) core.Machine { return r.opt.Broker() }, Config: func(uint32) string { return cfg.Broker }}
-	w.Add(b, "broker", "9092", 1<<30)
-	b.Disk.Format("data")
-	b.Disk.Check = cfg.Debug
+	r.addServers()
 	w.client(r, "admin", func(entity uint64, life uint32) core.Machine {
 		if r.admin != nil && r.admin.state == askWaiting {
 			r.admin.unanswered() // what the former life had asked for may still happen
@@ -165,6 +174,20 @@ func (r *run) build() {
 	}
 	if cfg.hostile {
 		w.client(r, "hostile", func(entity uint64, life uint32) core.Machine { return &hostile{r: r, entity: entity} })
+	}
+	if cfg.crowd > 0 {
+		w.client(r, "crowd", func(entity uint64, life uint32) core.Machine {
+			r.crowd = r.newCrowd(entity)
+			return r.crowd
+		})
+	}
+	if cfg.fair {
+		w.client(r, "fair", func(entity uint64, life uint32) core.Machine {
+			return &fair{r: r, entity: entity, line: line{name: "fair", table: 8}}
+		})
+	}
+	if cfg.foreign {
+		w.client(r, "foreign", func(entity uint64, life uint32) core.Machine { return r.newForeign(entity) })
 	}
 	r.auditNode = w.client(r, "audit", func(entity uint64, life uint32) core.Machine {
 		r.audit = r.reader(entity, true)
@@ -199,7 +222,7 @@ func (r *run) producer(i int, entity uint64) core.Machine {
 }
 
 func (r *run) options(entity uint64) client.Options {
-	return clientOptions(fmt.Sprintf("client%d", entity>>16), func(n uint64) int { return int(r.w.draw(siteConfig, entity<<8|255, n)) })
+	return clientOptions(&r.cfg.topology, fmt.Sprintf("client%d", entity>>16), func(n uint64) int { return int(r.w.draw(siteConfig, entity<<8|255, n)) })
 }
 
 func (r *run) reader(entity uint64, audit bool) *reading {
@@ -241,6 +264,10 @@ func (r *run) member(g, m int, entity uint64) core.Machine {
 
 // resolved looks for signs of life.
 func (r *run) resolved(a *producing, i int, f fate, res client.Result) {
+	if f == did {
+		r.w.told(toldRecord)
+		r.acked(a, res)
+	}
 	if f == did && r.stage >= stageCalm && a.asked[i] >= r.calmFrom {
 		a.calmed = true
 	}
@@ -251,7 +278,7 @@ func (r *run) resolved(a *producing, i int, f fate, res client.Result) {
 
 // truncated is a log that was cut below what a consumer had read.
 func (r *run) truncated(at core.TopicPartition, from, to int64) {
-	if !r.cfg.Set.Lossy() {
+	if !r.lossy() {
 		r.oracle.fail("I29", "%s-%d: a consumer at %d was told that the log ends at %d", at.Topic, at.Partition, from, to)
 	}
 }
@@ -261,10 +288,13 @@ func (r *run) exited(node int, code int64) {
 	if !n.Broker {
 		return
 	}
-	if code == 0 && n.stopping && (r.cfg.Set == SetSync || r.cfg.Set == SetCached) {
+	if code == 0 && n.stopping && r.watch[node].wasReady && (r.cfg.Set == SetSync || r.cfg.Set == SetCached) {
+		if _, clean := n.Disk.File(markerPath); !clean {
+			r.w.Fail("I13", n.Name+" was stopped in good order and left no marker")
+		}
 		r.files(n)
 	}
-	r.watch.stopped = code == 0
+	r.watch[node].stopped = code == 0
 	if n.stopping { // a stop that came in the midst of recovery may be called unclean
 		return
 	}
@@ -275,7 +305,7 @@ func (r *run) exited(node int, code int64) {
 		return
 	}
 	if code != 0 {
-		if r.exits++; r.exits > 3 && !r.cfg.Set.Lossy() || r.exits > 200 {
+		if r.exits++; r.exits > 3*r.cfg.topology.nodes() && !r.cfg.Set.Lossy() || r.exits > 200 {
 			r.w.Fail("exit", fmt.Sprintf("the broker gave up again and again after healing (%d): %s", code, n.lastNote))
 		}
 	}
@@ -288,7 +318,7 @@ func (r *run) phase(p uint64) {
 		w.Fail(r.oracle.Rule, r.oracle.Text)
 		return
 	}
-	for _, mark := range [...]string{"client.reply-unasked", "client.reply-unreadable"} {
+	for _, mark := range [...]string{"link.reply-unasked", "link.reply-unreadable"} {
 		if w.Marks.Count(mark) > 0 {
 			w.Fail("I81", "an answer that belongs to no request, or that cannot be read: "+mark)
 		}
@@ -316,8 +346,17 @@ func (r *run) phase(p uint64) {
 		}
 	case stageAudit:
 		if r.audited() {
+			if r.judge(); (r.cfg.Set == SetSync || r.cfg.Set == SetCached) && w.draw(siteCrash, 2, 3) == 0 && w.Nodes[0].State == Up && !r.cfg.topology.many() {
+				r.enter(stageEnd)
+				r.lastLife = w.Nodes[0].Life
+				w.Stop(0)
+			} else {
+				r.enter(stageDone)
+			}
+		}
+	case stageEnd:
+		if w.Nodes[0].Life != r.lastLife {
 			r.enter(stageDone)
-			r.judge()
 		}
 	}
 	if !r.over() {
@@ -352,21 +391,26 @@ func (r *run) over() bool {
 // mend restarts the broker after faults that only a restart mends, as an operator would.
 func (r *run) mend() {
 	if r.cfg.Set == SetErrors || r.cfg.Set == SetDamage || r.cfg.Set == SetLying {
-		if r.w.draw(siteCrash, 0, 2) == 0 {
-			r.w.Crash(0, r.w.draw(siteCrash, 0, 2) == 1)
-		} else {
-			r.w.Stop(0)
+		for i := range r.cfg.topology.nodes() {
+			if e := uint64(i) << 8; r.w.draw(siteCrash, e, 2) == 0 {
+				r.w.Crash(i, r.w.draw(siteCrash, e, 2) == 1)
+			} else {
+				r.w.Stop(i)
+			}
 		}
 	}
 }
 
 // shake takes the broker down once more when nothing is under way: what was acknowledged is there afterwards.
 func (r *run) shake() {
-	switch v := r.w.draw(siteCrash, 1, 4); {
-	case v == 1:
-		r.w.Stop(0)
-	case v >= 2:
-		r.w.Crash(0, r.cfg.Set != SetCached && v == 3)
+	v := r.w.draw(siteCrash, 1, 4)
+	for i := range r.cfg.topology.nodes() {
+		switch {
+		case v == 1:
+			r.w.Stop(i)
+		case v >= 2:
+			r.w.Crash(i, r.cfg.Set != SetCached && v == 3)
+		}
 	}
 }
 
@@ -376,7 +420,7 @@ func (r *run) alive() bool {
 			return false
 		}
 	}
-	return r.admin != nil && r.admin.calmed && r.admin.made == len(r.cfg.Topics)
+	return r.admin != nil && r.admin.calmed && r.admin.made == len(r.cfg.Topics) && r.whole() == ""
 }
 
 func (r *run) flushed() bool {
@@ -385,7 +429,7 @@ func (r *run) flushed() bool {
 			return false
 		}
 	}
-	return true
+	return r.crowd == nil || r.crowd.idle()
 }
 
 // audited reports whether the audit and the groups have read all that there is.
@@ -409,7 +453,7 @@ func (r *run) audited() bool {
 			}
 		}
 	}
-	return true
+	return r.whole() == "" && r.converged() == ""
 }
 
 func (r *run) judge() {
@@ -427,6 +471,9 @@ func (r *run) judge() {
 	if r.cfg.Set != SetLying && !r.metadataHurt() && !r.groupsHurt() {
 		r.judgeGroups()
 	}
+	if r.cfg.Set == SetDamage {
+		r.order()
+	}
 	if r.cfg.Set != SetLying {
 		r.oracle.Judge(r.audit != nil && r.audit.atEnd)
 	}
@@ -438,12 +485,8 @@ func (r *run) judge() {
 // stuck says who does not come forward.
 func (r *run) stuck() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "stage %d; %s", r.stage, r.w.Nodes[0].describe())
-	if rep, ok := r.w.Nodes[0].Machine.(core.Reporter); ok {
-		if x := rep.Report(r.w.Nodes[0].clock(r.w.now)); !x.Ready {
-			fmt.Fprintf(&b, "; not ready: %v", x.Reasons)
-		}
-	}
+	fmt.Fprintf(&b, "stage %d", r.stage)
+	r.stuckServers(&b)
 	for i, p := range r.producers {
 		if p != nil {
 			fmt.Fprintf(&b, "; producer %d: pending %d calmed %v (%s)", i, p.p.Pending(), p.calmed, p.p.Trouble().Error())
@@ -486,6 +529,9 @@ func (r *run) result(seed uint64) Result {
 	if r.oracle.Rule != "" {
 		w.Fail(r.oracle.Rule, r.oracle.Text)
 	}
+	if w.Failure != nil && (r.cfg.topology.ledger || r.cfg.topology.wipes) {
+		w.Failure.Text += "; " + r.ledger.String()
+	}
 	marks := new(core.Marks)
 	*marks = w.Marks // a pointer into the world would keep all of it alive as long as its result
 	res := Result{Seed: seed, Set: r.cfg.Set, Failure: w.Failure, Hash: w.Hash, Events: w.Events, Steps: w.Steps, Acked: r.oracle.Acked,
@@ -501,7 +547,7 @@ func (r *run) result(seed uint64) Result {
 		case Kill, PowerLoss:
 			res.Crashes += int(c)
 		}
-		if FaultKind(k) != Restart && FaultKind(k) != StoppedClean && FaultKind(k) < HostileTLS {
+		if FaultKind(k) != Restart && FaultKind(k) != StoppedClean && (FaultKind(k) < HostileTLS || FaultKind(k).planned()) {
 			res.Faults += int(c)
 		}
 	}

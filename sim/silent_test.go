@@ -21,7 +21,7 @@ func TestSilenceIsNoProgress(t *testing.T) {
 	for seed := range uint64(5) {
 		r := RunSafe(seed, opt)
 		require.NotNil(t, r.Failure)
-		require.Equal(t, "I87", r.Failure.Rule, r.Failure.Text)
+		require.Contains(t, []string{"I87", "I88"}, r.Failure.Rule, r.Failure.Text) // I88: nor does it stop when it is asked to
 		require.Equal(t, r.Hash, RunSafe(seed, opt).Hash)
 	}
 }

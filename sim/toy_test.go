@@ -96,7 +96,7 @@ func (s *toyServer) reply(conn core.ConnID, n uint64, out *core.Out) {
 }
 
 func (s *toyServer) done(w toyWait, ev *core.Event, out *core.Out) {
-	if ev.Err != core.OK && w.what != 'r' && s.bug != believesFailedSync {
+	if ev.Err != core.OK && (w.what != 'r' || ev.Err != core.ShortRead) && s.bug != believesFailedSync {
 		s.broken = true
 		out.Note(core.Error, "file failed")
 		out.Exit(1)
@@ -152,6 +152,7 @@ type toyClient struct {
 	think bool
 	sent  uint64
 	acked *[]uint64
+	world *World
 	due   core.Time
 	last  core.Time
 	op    uint64
@@ -176,6 +177,7 @@ func (c *toyClient) Step(now core.Now, ev *core.Event, out *core.Out) {
 		n := binary.BigEndian.Uint64(ev.Data[4:])
 		out.Release(ev.Data)
 		*c.acked = append(*c.acked, n)
+		c.world.told(toldRecord)
 		c.think, c.due = true, now.Mono+20*core.Millisecond
 	case core.Tick:
 		switch {
@@ -226,7 +228,7 @@ func toyRunOn(choices Chooser, bug planted, edit func(w *World, plan []Fault) []
 	for i := range 3 {
 		tag := uint64(i + 1)
 		w.Add(&Node{Name: "client", Pure: pure, Config: none, Make: func(life uint32) core.Machine {
-			return &toyClient{acked: acked, tag: tag<<16 | uint64(life)}
+			return &toyClient{acked: acked, world: w, tag: tag<<16 | uint64(life)}
 		}}, "client", "0", 1<<20)
 	}
 	for i := range w.Nodes {

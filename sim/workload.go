@@ -18,10 +18,30 @@ func makeValue(id uint64, size int) []byte {
 	b := make([]byte, valueHead+size)
 	binary.BigEndian.PutUint64(b, id)
 	binary.BigEndian.PutUint32(b[8:], uint32(size))
-	for i := range size {
-		b[valueHead+i] = byte(id>>(i%4*4)) + byte(i*7)
+	words, step, body := filler(id), uint64(0), b[valueHead:]
+	for ; len(body) >= 8; body = body[8:] {
+		binary.LittleEndian.PutUint64(body, addBytes(words, step))
+		step = addBytes(step, fillerStep)
+	}
+	for i, w := 0, addBytes(words, step); i < len(body); i++ {
+		body[i] = byte(w >> (8 * i))
 	}
 	return b
+}
+
+// filler is the first eight bytes that follow from an id: byte i is byte(id>>(i%4*4)) + 7*i. Each further eight are
+// fillerStep more, byte by byte.
+func filler(id uint64) uint64 {
+	four := id&0xff | id>>4&0xff<<8 | id>>8&0xff<<16 | id>>12&0xff<<24
+	return addBytes(four|four<<32, 0x312a231c150e0700)
+}
+
+const fillerStep = 0x3838383838383838
+
+// addBytes adds eight bytes to eight bytes, each without a carry into the next.
+func addBytes(x, y uint64) uint64 {
+	const high = 0x8080808080808080
+	return (x&^high + y&^high) ^ (x^y)&high
 }
 
 // readValue checks a value and returns its id.
@@ -30,8 +50,15 @@ func readValue(b []byte) (id uint64, ok bool) {
 		return 0, false
 	}
 	id = binary.BigEndian.Uint64(b)
-	for i, c := range b[valueHead:] {
-		if c != byte(id>>(i%4*4))+byte(i*7) {
+	words, step, body := filler(id), uint64(0), b[valueHead:]
+	for ; len(body) >= 8; body = body[8:] {
+		if binary.LittleEndian.Uint64(body) != addBytes(words, step) {
+			return id, false
+		}
+		step = addBytes(step, fillerStep)
+	}
+	for i, w := 0, addBytes(words, step); i < len(body); i++ {
+		if body[i] != byte(w>>(8*i)) {
 			return id, false
 		}
 	}
@@ -136,6 +163,7 @@ type reading struct {
 	atEnd  bool
 	got    int
 	errors int
+	exit   bool // the group refuses it: its process ends, and is started again
 }
 
 func (a *reading) Next() core.Time { return min(a.next, a.c.Next()) }
@@ -166,6 +194,9 @@ func (a *reading) Step(now core.Now, ev *core.Event, out *core.Out) {
 		}
 		a.tidings()
 	}
+	if a.exit {
+		out.Exit(1)
+	}
 }
 
 // idlePoll is how often a reader looks for records although nothing came.
@@ -185,6 +216,8 @@ func (a *reading) tidings() {
 					a.r.truncated(at, int64(t.From), int64(t.To))
 				}
 			}
+		case client.Refused:
+			a.exit = true
 		case client.Stuck:
 			a.errors++
 		}

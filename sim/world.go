@@ -47,6 +47,8 @@ const (
 	siteCrash
 	siteReady
 	siteHostile
+	siteTopology
+	siteAdmin
 )
 
 // Node is a place where a machine runs.
@@ -56,7 +58,9 @@ type Node struct {
 	Pure    core.Pure
 	Make    func(life uint32) core.Machine
 	Config  func(life uint32) string
-	Broker  bool // counts as one for reports; its listener is open once it is ready
+	Broker  bool   // counts as one for reports; its listener is open once it is ready
+	Control string // the port of its controllers' listener, which is open as long as it runs; empty: it has none
+	at      int
 	State   State
 	Life    uint32
 	Disk    *disksim.Disk
@@ -76,6 +80,7 @@ type Node struct {
 	crashNext    int  // effects of the next life until a crash; -1 is never
 	crashPower   bool // how that crash is
 	crashDue     bool
+	crashReady   core.Time // from when the next life serves to a power loss; -1 is never
 	restartIn    core.Time // after the next crash; -1: drawn
 	stopping     bool
 	exits        int // of its own, not asked for
@@ -88,33 +93,40 @@ type Node struct {
 // Invariants: the instant never falls; ready is empty whenever an item is taken from the queue; nothing of a
 // node's former life is delivered to it.
 type World struct {
-	Choices Chooser
-	Nodes   []*Node
-	Net     *netsim.Net
-	Counts  [FaultCount]uint64
-	Marks   core.Marks
-	Hash    Hash
-	Events  uint64 // steps of brokers that did work
-	Steps   uint64
-	Debug   bool // verify that nobody touches what was given away
-	Trace   *Trace
-	Failure *Failure
-	OnExit  func(node int, code int64) // after a machine's own exit
-	OnPhase func(phase uint64)
-	OnStep  func(n *Node) // after a broker's step
-	OnFall  func(n *Node) // before a broker's life ends
-	OnStart func(n *Node) // before a broker's life begins
-	now     core.Time
-	q       heap4
-	seq     uint64
-	queue   []delivery
-	head    int
-	event   core.Event // of the step under way
-	memory  *Memory
-	plan    []Fault
-	active  []int
-	base    baseWeather
-	calm    bool
+	Choices    Chooser
+	Nodes      []*Node
+	Net        *netsim.Net
+	Counts     [FaultCount]uint64
+	Marks      core.Marks
+	Hash       Hash
+	Events     uint64 // steps of brokers that did work
+	Steps      uint64
+	Debug      bool // verify that nobody touches what was given away
+	Trace      *Trace
+	Failure    *Failure
+	OnExit     func(node int, code int64) // after a machine's own exit
+	OnPhase    func(phase uint64)
+	OnStep     func(n *Node)                           // after a broker's step
+	LookAlways bool                                    // OnStep is called after steps without effects, too
+	OnFall     func(n *Node)                           // before a broker's life ends
+	OnStart    func(n *Node)                           // before a broker's life begins
+	OnFrame    func(node int, ev *core.Event)          // before a broker is given a frame
+	OnSend     func(node int, n *Node, e *core.Effect) // before a broker's frame leaves
+	OnFind     func(kind FaultKind, p int64) int       // whom a fault befalls that is aimed at a part in the cluster; -1: nobody
+	OnCrash    func(node int, power bool) verdict      // how a node may crash,
+	OnWipe     func(node int, done bool) bool          // and whether it may lose its disk; then, that it has
+	now        core.Time
+	q          heap4
+	seq        uint64
+	queue      []delivery
+	head       int
+	event      core.Event // of the step under way
+	memory     *Memory
+	plan       []Fault
+	active     []int
+	base       baseWeather
+	calm       bool
+	armed      [toldKinds]uint8 // crashes that wait for news
 }
 
 type baseWeather struct {
@@ -150,10 +162,15 @@ func NewWorld(choices Chooser) *World {
 func (w *World) Add(n *Node, host, port string, diskBytes int64) int {
 	id := len(w.Nodes)
 	w.Nodes = append(w.Nodes, n)
-	w.Net.Add(host, port, n.Pure.Split)
+	n.at = id
+	ports := []string{port}
+	if n.Control != "" {
+		ports = append(ports, n.Control)
+	}
+	w.Net.Add(host, n.Pure.Split, ports...)
 	n.Disk = disksim.New((*diskEnv)(w), id, diskBytes)
 	n.Disk.Pages = &w.memory.pages
-	n.crashIn, n.crashSyncs, n.crashNext, n.restartIn = -1, -1, -1, -1
+	n.crashIn, n.crashSyncs, n.crashNext, n.restartIn, n.crashReady = -1, -1, -1, -1, -1
 	n.wakeAt = core.Never
 	w.weather()
 	return id
@@ -299,6 +316,9 @@ func (w *World) Step(node int, ev *core.Event) {
 			kind = core.Dialled
 		}
 		ev.Req = n.Pure.Prepare(ev.Data, kind)
+		if w.OnFrame != nil && n.Broker {
+			w.OnFrame(node, ev)
+		}
 	}
 	var data uint64
 	if len(ev.Data) > 0 {
@@ -312,9 +332,12 @@ func (w *World) Step(node int, ev *core.Event) {
 	n.out.Reset()
 	n.out.Marks = &w.Marks
 	n.Machine.Step(n.clock(w.now), ev, &n.out)
-	if n.Broker && (ev.Kind != core.Tick || len(n.out.Effects) > 0) {
-		w.Events++
-		if w.OnStep != nil {
+	if n.Broker {
+		worked := ev.Kind != core.Tick || len(n.out.Effects) > 0
+		if worked {
+			w.Events++
+		}
+		if w.OnStep != nil && (worked || w.LookAlways) {
 			w.OnStep(n)
 		}
 	}

@@ -149,13 +149,17 @@ func produce(addr, topic string, s shape) (result, error) {
 		n   int64
 		err error
 	}
+	at, err := leaders(addr, topic, s.Conns)
+	if err != nil {
+		return result{}, err
+	}
 	shares := make([]share, s.Conns)
 	var wg sync.WaitGroup
 	start := time.Now()
 	for i := range s.Conns {
 		wg.Go(func() {
 			sh := &shares[i]
-			sh.lat, sh.n, sh.err = produceOne(addr, topic, int32(i), s, s.Bytes/int64(s.Conns))
+			sh.lat, sh.n, sh.err = produceOne(at[i], topic, int32(i), s, s.Bytes/int64(s.Conns))
 		})
 	}
 	wg.Wait()
@@ -244,9 +248,13 @@ func consume(addr, topic string, s shape) (result, error) {
 	var wg sync.WaitGroup
 	errs := make([]error, s.Conns)
 	got := make([]int64, s.Conns)
+	at, err := leaders(addr, topic, s.Conns)
+	if err != nil {
+		return result{}, err
+	}
 	start := time.Now()
 	for i := range s.Conns {
-		wg.Go(func() { got[i], errs[i] = consumeOne(addr, topic, int32(i), s.Bytes/int64(s.Conns)) })
+		wg.Go(func() { got[i], errs[i] = consumeOne(at[i], topic, int32(i), s.Bytes/int64(s.Conns)) })
 	}
 	wg.Wait()
 	r := result{Seconds: time.Since(start).Seconds()}
@@ -308,7 +316,7 @@ func walk(b []byte, offset int64) (n, next int64) {
 }
 
 // createTopic makes a topic and waits until all its partitions are led.
-func createTopic(addr, topic string, partitions int32, configs map[string]string) error {
+func createTopic(addr, topic string, partitions int32, replicas int16, configs map[string]string) error {
 	c, err := dial(addr)
 	if err != nil {
 		return err
@@ -317,7 +325,7 @@ func createTopic(addr, topic string, partitions int32, configs map[string]string
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.Version, req.TimeoutMillis = 5, 10000
 	t := kmsg.NewCreateTopicsRequestTopic()
-	t.Topic, t.NumPartitions, t.ReplicationFactor = topic, partitions, 1
+	t.Topic, t.NumPartitions, t.ReplicationFactor = topic, partitions, replicas
 	for k, v := range configs {
 		cfg := kmsg.NewCreateTopicsRequestTopicConfig()
 		cfg.Name, cfg.Value = k, &v
@@ -343,7 +351,8 @@ func createTopic(addr, topic string, partitions int32, configs map[string]string
 	return fmt.Errorf("topic %s was not led within 5 s: %w", topic, err)
 }
 
-func ready(c *client, topic string) bool {
+// describe asks for a topic's metadata; nil if not all of its partitions are led.
+func describe(c *client, topic string) *kmsg.MetadataResponse {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Version = 4
 	t := kmsg.NewMetadataRequestTopic()
@@ -351,17 +360,42 @@ func ready(c *client, topic string) bool {
 	req.Topics = append(req.Topics, t)
 	resp, err := c.call(req)
 	if err != nil {
-		return false
+		return nil
 	}
-	for _, t := range resp.(*kmsg.MetadataResponse).Topics {
-		for _, p := range t.Partitions {
-			if p.ErrorCode != 0 || p.Leader < 0 {
-				return false
+	m := resp.(*kmsg.MetadataResponse)
+	if len(m.Topics) != 1 || m.Topics[0].ErrorCode != 0 || len(m.Topics[0].Partitions) == 0 {
+		return nil
+	}
+	for _, p := range m.Topics[0].Partitions {
+		if p.ErrorCode != 0 || p.Leader < 0 || len(p.ISR) < len(p.Replicas) {
+			return nil
+		}
+	}
+	return m
+}
+
+func ready(c *client, topic string) bool { return describe(c, topic) != nil }
+
+// leaders are the addresses of those who lead the partitions of a topic.
+func leaders(addr, topic string, partitions int) ([]string, error) {
+	c, err := dial(addr)
+	if err != nil {
+		return nil, err
+	}
+	defer c.conn.Close()
+	m := describe(c, topic)
+	if m == nil {
+		return nil, fmt.Errorf("not every partition of %s is led by a whole set of replicas", topic)
+	}
+	at := make([]string, partitions)
+	for _, p := range m.Topics[0].Partitions {
+		for _, b := range m.Brokers {
+			if b.NodeID == p.Leader && int(p.Partition) < partitions {
+				at[p.Partition] = fmt.Sprintf("%s:%d", b.Host, b.Port)
 			}
 		}
-		return t.ErrorCode == 0 && len(t.Partitions) > 0
 	}
-	return false
+	return at, nil
 }
 
 func deleteTopic(addr, topic string) error {

@@ -1,11 +1,13 @@
 // Compare measures Klamm beside Apache Kafka: one machine, one client, interleaved rounds, medians.
 //
 //	go run ./.ci/compare [-rounds 5] [-mb 512] [-warm 20s] [-out FILE.json]
+//	go run ./.ci/compare -nodes 3 [-warm 40s]
 //
 // Three brokers stand side by side: Apache Kafka, Klamm in Kafka's durability (replicate) and Klamm in
 // its own (sync). Kafka is warmed up first. A round runs each load against each broker in turn, into a
 // new topic that is deleted afterwards. CPU is the broker process's own, user and system apart, read
-// from /proc before and after.
+// from /proc before and after. With three nodes, one cluster of each stands beside the other, topics have three replicas, and CPU is
+// that of all nodes together.
 package main
 
 import (
@@ -21,16 +23,19 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"klamm/.ci/nodes"
 )
 
-// broker is one process under measurement.
+// broker is one system under measurement: one process, or those of a cluster.
 type broker struct {
-	name  string
-	addr  string
-	pid   int
-	ready time.Duration // from exec to the first metadata reply
-	idle  int64         // resident bytes, idle
-	stop  func()
+	name     string
+	addr     string
+	pids     []int
+	ready    time.Duration // from exec to the first metadata reply
+	idle     int64         // resident bytes, idle
+	replicas int16         // of a topic; 0 is 1
+	stop     func()
 }
 
 // cpu is the time that a process has used.
@@ -44,7 +49,15 @@ func procStat(pid int) ([]string, error) {
 	return strings.Fields(string(b[bytes.LastIndexByte(b, ')')+2:])), nil
 }
 
-func cpuOf(pid int) cpu {
+func cpuOf(pids []int) (sum cpu) {
+	for _, pid := range pids {
+		c := cpuOfOne(pid)
+		sum.user, sum.system = sum.user+c.user, sum.system+c.system
+	}
+	return sum
+}
+
+func cpuOfOne(pid int) cpu {
 	f, err := procStat(pid)
 	if err != nil {
 		fail("the broker of pid %d is gone: %v", pid, err)
@@ -54,13 +67,16 @@ func cpuOf(pid int) cpu {
 	return cpu{u / 100, s / 100}
 }
 
-func rssOf(pid int) int64 {
-	f, err := procStat(pid)
-	if err != nil {
-		return 0
+func rssOf(pids []int) (sum int64) {
+	for _, pid := range pids {
+		f, err := procStat(pid)
+		if err != nil {
+			return 0
+		}
+		n, _ := strconv.ParseInt(f[21], 10, 64)
+		sum += n * int64(os.Getpagesize())
 	}
-	n, _ := strconv.ParseInt(f[21], 10, 64)
-	return n * int64(os.Getpagesize())
+	return sum
 }
 
 // age is how long a process has been running.
@@ -110,7 +126,7 @@ func startKlamm(bin, dir, durability string, port int) *broker {
 	if err := cmd.Start(); err != nil {
 		fail("start klamm: %v", err)
 	}
-	b := &broker{name: "klamm-" + durability, addr: addr, pid: cmd.Process.Pid}
+	b := &broker{name: "klamm-" + durability, addr: addr, pids: []int{cmd.Process.Pid}}
 	b.stop = func() { cmd.Process.Signal(os.Interrupt); cmd.Wait() }
 	started = append(started, b)
 	if err := waitServing(addr, 20*time.Second); err != nil {
@@ -120,7 +136,7 @@ func startKlamm(bin, dir, durability string, port int) *broker {
 	return b
 }
 
-func startKafka(script string, port int, run string) *broker {
+func startKafka(script string, nodes, port int, run string) *broker {
 	env := append(os.Environ(), "KAFKA_RUN="+run, "KAFKA_PROPS=log.retention.check.interval.ms=3600000;log.segment.delete.delay.ms=1000")
 	call := func(args ...string) string {
 		cmd := exec.Command(script, args...)
@@ -134,19 +150,22 @@ func startKafka(script string, port int, run string) *broker {
 	b := &broker{name: "kafka", addr: fmt.Sprintf("127.0.0.1:%d", port)}
 	b.stop = func() { exec.Command("env", "KAFKA_RUN="+run, script, "stop", strconv.Itoa(port)).Run() }
 	started = append(started, b)
-	out := call("start", "1", strconv.Itoa(port))
+	out := call("start", strconv.Itoa(nodes), strconv.Itoa(port))
 	for _, line := range strings.Split(out, "\n") {
 		if v, ok := strings.CutPrefix(line, "pids="); ok {
-			b.pid, _ = strconv.Atoi(v)
+			for _, one := range strings.FieldsFunc(v, func(r rune) bool { return r < '0' || r > '9' }) {
+				pid, _ := strconv.Atoi(one)
+				b.pids = append(b.pids, pid)
+			}
 		}
 	}
-	if b.pid == 0 {
-		fail("kafka.sh start printed no pid")
+	if len(b.pids) != nodes {
+		fail("kafka.sh start printed %d pids for %d nodes", len(b.pids), nodes)
 	}
 	if err := waitServing(b.addr, 30*time.Second); err != nil {
 		fail("kafka: %v", err)
 	}
-	b.ready = age(b.pid) // formatting, done by another process before, does not count
+	b.ready = age(b.pids[0]) // formatting, done by another process before, does not count
 	return b
 }
 
@@ -161,18 +180,19 @@ type row struct {
 func (r row) cpu() float64 { return r.User + r.System }
 
 func measure(b *broker, load string, f func() (result, error)) row {
-	before := cpuOf(b.pid)
+	before := cpuOf(b.pids)
 	res, err := f()
 	if err != nil {
 		fail("%s %s: %v", b.name, load, err)
 	}
-	after := cpuOf(b.pid)
+	after := cpuOf(b.pids)
 	gb := float64(res.Bytes) / 1e9
 	return row{b.name, load, float64(res.Bytes) / 1e6 / res.Seconds, (after.user - before.user) / gb, (after.system - before.system) / gb, res.P50, res.P99}
 }
 
 func main() {
 	rounds := flag.Int("rounds", 5, "rounds; the median of each figure is printed")
+	count := flag.Int("nodes", 1, "nodes of each system; with 3, topics have three replicas")
 	mb := flag.Int64("mb", 512, "megabytes a load (synced loads: a quarter)")
 	warm := flag.Duration("warm", 20*time.Second, "load on Kafka before the first figure: a young JVM takes 2-4 times the CPU")
 	out := flag.String("out", "", "also write every figure as JSON to this file")
@@ -186,12 +206,16 @@ func main() {
 	if msg, err := exec.Command("go", "build", "-o", bin, "./cmd/klamm").CombinedOutput(); err != nil {
 		fail("build: %v\n%s", err, msg)
 	}
-	kafka := startKafka(".ci/kafka/kafka.sh", 22392, dir)
+	if *count > 1 {
+		compareClusters(dir, bin, *count, *rounds, *mb, *warm, *out)
+		return
+	}
+	kafka := startKafka(".ci/kafka/kafka.sh", 1, 22392, dir)
 	replicate := startKlamm(bin, dir, "replicate", 19792)
 	synced := startKlamm(bin, dir, "sync", 19793)
 	time.Sleep(5 * time.Second)
 	for _, b := range started {
-		b.idle = rssOf(b.pid)
+		b.idle = rssOf(b.pids)
 	}
 	warmUp(kafka, *warm)
 	var rows []row
@@ -207,15 +231,69 @@ func main() {
 		}
 	}
 	print(rows, kafka, replicate, synced)
-	if *out != "" {
+	end(rows, *out)
+}
+
+func end(rows []row, out string) {
+	if out != "" {
 		b, _ := json.MarshalIndent(rows, "", " ")
-		if err := os.WriteFile(*out, b, 0o644); err != nil {
+		if err := os.WriteFile(out, b, 0o644); err != nil {
 			fail("%v", err)
 		}
 	}
 	for _, b := range started {
 		b.stop()
 	}
+}
+
+// startCluster starts nodes of Klamm in Kafka's durability, or in its own.
+func startCluster(bin, dir, durability string, count, port int) *broker {
+	c, err := nodes.New(filepath.Join(dir, durability), count, port, "", map[string]string{"klamm.durability": durability})
+	if err != nil {
+		fail("%v", err)
+	}
+	began := time.Now()
+	b := &broker{name: "klamm-" + durability, addr: c.Nodes[0].Addr(), stop: c.Stop, replicas: int16(count)}
+	started = append(started, b)
+	for _, n := range c.Nodes {
+		if err := n.Start(bin); err != nil {
+			fail("start klamm: %v", err)
+		}
+		b.pids = append(b.pids, n.PID())
+	}
+	for _, n := range c.Nodes {
+		if err := waitServing(n.Addr(), 30*time.Second); err != nil {
+			fail("klamm: %v; see %s", err, n.Log())
+		}
+	}
+	b.ready = time.Since(began)
+	return b
+}
+
+// compareClusters produces to topics with a replica on each node.
+func compareClusters(dir, bin string, count, rounds int, mb int64, warm time.Duration, out string) {
+	kafka := startKafka(".ci/kafka/kafka.sh", count, 22392, dir)
+	kafka.replicas = int16(count)
+	replicate := startCluster(bin, dir, "replicate", count, 19792)
+	synced := startCluster(bin, dir, "sync", count, 19797)
+	time.Sleep(5 * time.Second)
+	for _, b := range started {
+		b.idle = rssOf(b.pids)
+	}
+	warmUp(kafka, warm)
+	var rows []row
+	for i := range rounds {
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", i+1, rounds)
+		s := shapes(mb << 20)[0]
+		rows = append(rows, both(kafka, s, nil)...)
+		rows = append(rows, both(replicate, s, nil)...)
+		s.Bytes /= 4
+		s.Name = "synced " + s.Name
+		rows = append(rows, both(kafka, s, map[string]string{"flush.messages": "1"})...)
+		rows = append(rows, both(synced, s, nil)...)
+	}
+	print(rows, kafka, replicate, synced)
+	end(rows, out)
 }
 
 func shapes(bytes int64) []shape {
@@ -237,7 +315,7 @@ func both(b *broker, s shape, configs map[string]string) []row {
 		configs = map[string]string{}
 	}
 	configs["file.delete.delay.ms"] = "1000" // what one load leaves behind is not the next one's burden
-	if err := createTopic(b.addr, topic, int32(s.Conns), configs); err != nil {
+	if err := createTopic(b.addr, topic, int32(s.Conns), max(b.replicas, 1), configs); err != nil {
 		fail("%s: %v", b.name, err)
 	}
 	rows := []row{measure(b, "produce "+s.Name, func() (result, error) { return produce(b.addr, topic, s) })}
@@ -299,7 +377,7 @@ func print(rows []row, kafka, replicate, synced *broker) {
 		}
 	}
 	for _, b := range []*broker{kafka, replicate, synced} {
-		fmt.Printf("%-16s start to ready %6.0f ms, idle memory %4.0f MB, now %4.0f MB\n", b.name, float64(b.ready.Microseconds())/1000, float64(b.idle)/1e6, float64(rssOf(b.pid))/1e6)
+		fmt.Printf("%-16s start to ready %6.0f ms, idle memory %4.0f MB, now %4.0f MB\n", b.name, float64(b.ready.Microseconds())/1000, float64(b.idle)/1e6, float64(rssOf(b.pids))/1e6)
 	}
 	fmt.Println("Writing into fresh page-cache pages is most of the system time on virtual machines; part of that lead goes on bare metal.")
 }

@@ -118,7 +118,7 @@ func (l *loop) kill() {
 func (l *loop) run(rounds int) (lost []string) {
 	l.start()
 	l.waitUp()
-	cl, err := ledger.Producer(l.addr)
+	cl, err := l.book.Producer(l.addr)
 	check(err)
 	defer cl.Close()
 	check(l.book.CreateTopic(cl, 1, map[string]string{"segment.bytes": "33554432"}))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 
 // Book is what the producers of one topic were told: for each partition the acknowledged values and their offsets.
 type Book struct {
+	// Dial makes the connections of all clients.
+	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 	topic  string
 	mu     sync.Mutex
 	acked  [][]uint64 // by partition and offset: value + 1, or 0 for what was not acknowledged
@@ -34,13 +37,13 @@ type position struct {
 
 // New makes an empty book of a topic.
 func New(topic string, partitions int) *Book {
-	return &Book{topic: topic, acked: make([][]uint64, partitions), sent: make([]uint64, partitions)}
+	return &Book{Dial: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, topic: topic, acked: make([][]uint64, partitions), sent: make([]uint64, partitions)}
 }
 
 // Producer makes a client that produces with acks=all and idempotence to partitions that are chosen by hand, and that
 // comes back as fast as a cluster does.
-func Producer(seeds ...string) (*kgo.Client, error) {
-	return kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+func (b *Book) Producer(seeds ...string) (*kgo.Client, error) {
+	return kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.Dialer(b.Dial), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(64<<10), kgo.MaxBufferedRecords(4000),
 		kgo.RecordDeliveryTimeout(60*time.Second), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
 		kgo.MetadataMinAge(50*time.Millisecond), kgo.ConnIdleTimeout(30*time.Second))
@@ -171,7 +174,7 @@ func (b *Book) Verify(whole bool, seeds ...string) (wrong []string, err error) {
 	if left == 0 {
 		return nil, nil
 	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.ConsumePartitions(offsets), kgo.FetchMaxWait(200*time.Millisecond), kgo.MetadataMinAge(50*time.Millisecond),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.Dialer(b.Dial), kgo.ConsumePartitions(offsets), kgo.FetchMaxWait(200*time.Millisecond), kgo.MetadataMinAge(50*time.Millisecond),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		return nil, err

@@ -15,15 +15,16 @@ func newDevCommand() *cobra.Command {
 	var d dev
 	cmd := &cobra.Command{
 		Use:   "dev",
-		Short: "Run one broker with sensible defaults",
+		Short: "Run one broker, or a small cluster, with sensible defaults",
 		Long: `Runs one broker, ready in a moment, that any Kafka client can use. Its data stay in --data and are
-there again next time. Stop it with Ctrl-C.`,
+there again next time. With --nodes 3 it runs three that replicate to each other. Stop it with Ctrl-C.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&d.listen, "listen", "localhost:9092", "where clients connect; port 0 takes a free one")
 	f.StringVar(&d.data, "data", "./klamm-data", "data directory; made if it is not there")
+	f.IntVar(&d.nodes, "nodes", 1, "how many nodes; with 3, they replicate to each other, on three ports from that of --listen")
 	f.BoolVar(&d.ephemeral, "ephemeral", false, "keep the data in a temporary directory, and remove it at the end")
 	f.StringVar(&d.admin, "admin", adminDefault, "where /metrics, /healthz, /readyz and pprof are served; \"\" for nowhere")
 	f.StringVar(&d.durability, "durability", "sync", "sync: on disk before it is acknowledged; replicate: in memory, as Apache Kafka does")
@@ -43,6 +44,7 @@ func addFaultLayer(cmd *cobra.Command, into *string) {
 type dev struct {
 	listen, data, admin, durability, faultLayer string
 	ephemeral                                   bool
+	nodes                                       int
 	set                                         []string
 	log                                         logFlags
 }
@@ -70,6 +72,12 @@ func (d *dev) run(w io.Writer) error {
 	dir, err := filepath.Abs(d.data)
 	if err != nil {
 		return err
+	}
+	if d.nodes < 1 {
+		return usagef("--nodes %d: there is no cluster without a node", d.nodes)
+	}
+	if d.nodes > 1 {
+		return d.runCluster(w, log, hostname, port, dir)
 	}
 	text := strings.Join([]string{
 		"node.id=1",

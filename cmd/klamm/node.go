@@ -37,12 +37,14 @@ type node struct {
 	faultLayer string
 	log        *slog.Logger
 	ready      func(r readyInfo)
+	opened     []host.Listener // listeners that are open already; their ports are in config
 }
 
 // readyInfo is what a banner tells.
 type readyInfo struct {
 	config    broker.Config
-	addresses []string // of the listeners, as bound
+	addresses []string // of the listeners for clients, as bound
+	all       []string // of every listener, with its name
 	admin     string
 	took      time.Duration
 }
@@ -93,7 +95,7 @@ func (n *node) run() error {
 		DumpDir: cfg.LogDir, FrameBytesMax: int(cfg.FrameBytesMax), ConnsMax: connsMax(cfg.MaxConnections),
 		OnReady: func(time.Duration) {
 			info.took = time.Since(begun)
-			n.log.Info("listening", "node", int(cfg.NodeID), "listeners", strings.Join(info.addresses, ","), "admin", info.admin, "seconds", info.took.Seconds())
+			n.log.Info("listening", "listeners", strings.Join(info.all, ","), "admin", info.admin, "seconds", info.took.Seconds())
 			if n.ready != nil {
 				n.ready(info)
 			}
@@ -101,32 +103,61 @@ func (n *node) run() error {
 	})
 }
 
-// listen opens the listeners, and returns the configuration with the real ports where it asked for any.
+// listen opens the listeners, and returns the configuration with the real ports where it asked for any. Those of the
+// controller role accept from the start: without the other voters' words no node becomes ready.
 func (n *node) listen(info *readyInfo) (listeners []host.Listener, text string, err error) {
 	text = n.config
 	var names []string
 	any := false
+	open := func(l *broker.Listener, early bool) error {
+		opened := n.take(l.Name)
+		if opened == nil {
+			if opened, err = listenOn(l.Name, l.Host, l.Port); err != nil {
+				return err
+			}
+		}
+		for _, o := range opened {
+			o.Early = early
+			listeners = append(listeners, o)
+		}
+		any = any || l.Port == 0
+		l.Port = uint16(opened[0].Addr().(*net.TCPAddr).Port)
+		names = append(names, l.Name+"://"+net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port))))
+		return nil
+	}
 	for i := range info.config.Listeners {
 		l := &info.config.Listeners[i]
-		opened, err := listenOn(l.Name, l.Host, l.Port)
-		if err != nil {
+		if err := open(l, false); err != nil {
 			closeListeners(listeners)
 			return nil, "", err
 		}
-		listeners = append(listeners, opened...)
-		any = any || l.Port == 0
-		l.Port = uint16(opened[0].Addr().(*net.TCPAddr).Port)
-		addr := net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port)))
-		info.addresses = append(info.addresses, addr)
-		names = append(names, l.Name+"://"+addr)
+		info.addresses = append(info.addresses, net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port))))
 	}
+	served := len(names)
+	for i := range info.config.Controllers {
+		if err := open(&info.config.Controllers[i], true); err != nil {
+			closeListeners(listeners)
+			return nil, "", err
+		}
+	}
+	info.all = names
 	if any {
 		text += "\nlisteners=" + strings.Join(names, ",") + "\n"
 		if adv, ok := info.config.Static.Get("advertised.listeners"); ok && strings.Contains(adv+",", ":0,") {
-			text += "advertised.listeners=" + strings.Join(names, ",") + "\n"
+			text += "advertised.listeners=" + strings.Join(names[:served], ",") + "\n"
 		}
 	}
 	return listeners, text, nil
+}
+
+// take takes the listeners of a name out of those that are open already.
+func (n *node) take(name string) (opened []host.Listener) {
+	for _, l := range n.opened {
+		if l.Name == name {
+			opened = append(opened, l)
+		}
+	}
+	return opened
 }
 
 // listenOn binds one listener. The name localhost means both of its addresses where there are two, since

@@ -232,18 +232,27 @@ func dash(s string) string {
 
 func topicAlter(c *connection) *cobra.Command {
 	var set, unset []string
-	var dry bool
-	cmd := &cobra.Command{Use: "alter NAME...", Short: "Change configurations of topics", Args: cobra.MinimumNArgs(1)}
+	var replicas int
+	cmd := &cobra.Command{Use: "alter NAME...", Short: "Change configurations of topics, or how many replicas they have", Args: cobra.MinimumNArgs(1)}
+	m := c.mover(cmd)
 	cmd.Flags().StringArrayVar(&set, "set", nil, "NAME=VALUE; may be repeated")
 	cmd.Flags().StringArrayVar(&unset, "unset", nil, "NAME: back to the default; may be repeated")
-	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say whether it would work")
+	cmd.Flags().IntVar(&replicas, "replication-factor", 0, "copies of each partition: replicas are added on other brokers, or taken away")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		list, err := parseConfigs("--set", set)
 		if err != nil {
 			return err
 		}
-		if len(list)+len(unset) == 0 {
-			return usagef("nothing to change: give --set NAME=VALUE or --unset NAME")
+		switch configs := len(list)+len(unset) > 0; {
+		case !cmd.Flags().Changed("replication-factor") && !configs:
+			return usagef("nothing to change: give --set NAME=VALUE, --unset NAME or --replication-factor N")
+		case !cmd.Flags().Changed("replication-factor"):
+		case configs:
+			return usagef("--replication-factor goes without --set and --unset: one may work and the other not")
+		case replicas < 1:
+			return usagef("--replication-factor %d: a partition has at least one replica", replicas)
+		default:
+			return m.alterFactor(cmd, names, replicas)
 		}
 		var changes []client.ConfigChange
 		for _, n := range names {
@@ -257,7 +266,7 @@ func topicAlter(c *connection) *cobra.Command {
 		}
 		return c.with(func(ctx context.Context, cl *host.Client) error {
 			a, err := cl.Admin(ctx, func(a *client.Admin, now core.Now, out *core.Out) client.CallID {
-				return a.AlterConfigs(now, changes, dry, out)
+				return a.AlterConfigs(now, changes, m.dry, out)
 			})
 			return c.outcomes(cmd, a, err, "topic", "changed", false, 0)
 		})

@@ -53,8 +53,9 @@ func lz4Blocks(level int) func(src, dst []byte) (int, error) {
 	if level == DefaultLevel {
 		return func(src, dst []byte) (int, error) { return lz4.CompressBlock(src, dst, nil) }
 	}
-	slow := lz4.CompressorHC{Level: lz4.CompressionLevel(1 << (8 + max(1, min(level, 9))))}
-	return slow.CompressBlock
+	depth := lz4.CompressionLevel(1 << (8 + max(1, min(level, 9))))
+	// Its tables are half a megabyte: the library's own are cleared and used again, those of a CompressorHC of ours would not be.
+	return func(src, dst []byte) (int, error) { return lz4.CompressBlockHC(src, dst, depth, nil, nil) }
 }
 
 func decompressLZ4(b []byte, limit int) (out []byte, is Verdict) {

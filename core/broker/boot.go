@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,18 +23,20 @@ const (
 	stageQuorum           // the metadata log is replayed
 	stageRegister         // the broker's registration is on its way into the metadata log
 	stagePartitions       // logs of the image are opened or made
-	stageUnfence          // its leaderships are on their way
+	stageUnfence          // the controller is asked to let this broker in
 	stageReady            // requests are served
-	stageDraining         // a stop was asked for: what is under way may end, nothing new begins
+	stageHandover         // a stop was asked for: others take over this broker's leaderships, while it serves on
+	stageDraining         // what is under way may end, nothing new begins
 	stageLeaving          // the broker's registration is being fenced
+	stageResigning        // the other voters are told that the leader of the metadata log goes
 	stageStopping         // logs are flushed and closed
 	stageStopped
 )
 
 var stageTexts = [...]string{
 	"not booted", "looking at the log directory", "formatting the log directory", "loading and recovering logs",
-	"replaying the metadata log", "registering this broker", "opening partitions", "taking up leaderships", "ready", "finishing requests before the stop",
-	"giving up leaderships before the stop", "flushing logs before the stop", "stopped",
+	"replaying the metadata log", "registering this broker", "opening partitions", "waiting to be let in by the controller", "ready", "handing leaderships to other brokers before the stop", "finishing requests before the stop",
+	"giving up leaderships before the stop", "giving up the metadata log before the stop", "flushing logs before the stop", "stopped",
 }
 
 // The steps of boot: what an effect with an op of table 1 was for.
@@ -61,9 +64,9 @@ type booting struct {
 	directoryID core.TopicID
 	incarnation core.TopicID
 	file        core.FileID
-	mkdirs      int         // Mkdir steps under way
-	until       core.Offset // the end of the registration in the metadata log, or of its change
+	mkdirs      int // Mkdir steps under way
 	since       core.Time
+	unloaded    bool // a stop came before every log was loaded
 }
 
 // metaBytesMax bounds a meta.properties that is believed.
@@ -259,25 +262,72 @@ func (b *Broker) loadLogs(now core.Now, out *core.Out) {
 	b.store.Boot(now, out)
 }
 
-// bootQuorum has the node replay the metadata log, once the logs are there.
+// bootQuorum has the node replay the metadata log, once the logs are there, and take part in the quorum.
 func (b *Broker) bootQuorum(now core.Now, out *core.Out) {
 	b.stage = stageQuorum
-	b.node = quorum.New(quorum.Config{
-		Self: b.cfg.NodeID, Voters: []quorum.Voter{b.voter()}, Directory: b.boot.directoryID, LogDir: b.cfg.LogDir, Log: b.metadataConfig(),
-		SnapshotBytes: b.cfg.SnapshotBytes, SnapshotTime: b.cfg.SnapshotTime, RetentionBytes: b.cfg.MetadataRetentionBytes,
-		Sizes: b.cfg.Internal.Quorum,
-	})
+	t := b.cfg.Quorum
+	cfg := quorum.Config{
+		Self: b.cfg.NodeID, Voters: slices.Clone(b.cfg.Voters), Directory: b.boot.directoryID, ClusterID: b.boot.clusterID, LogDir: b.cfg.LogDir,
+		Log: b.metadataConfig(), SnapshotBytes: b.cfg.SnapshotBytes, SnapshotTime: b.cfg.SnapshotTime, RetentionBytes: b.cfg.MetadataRetentionBytes,
+		ElectionTimeout: t.Election, FetchTimeout: t.Fetch, BackoffMax: t.BackoffMax, RequestTimeout: t.Request, RetryBackoff: t.Retry,
+		FetchBytes: t.FetchBytes, SnapshotFetchBytes: t.SnapshotFetchBytes, LossTimeout: lossTimeout,
+		Key: b.newKey(), Sizes: b.cfg.Internal.Quorum,
+	}
+	if len(b.cfg.ControllerListeners) > 0 {
+		cfg.Listener = b.cfg.ControllerListeners[0]
+	}
+	b.peers.init(b.newKey())
+	b.ctl = b.newController()
+	b.node = quorum.New(cfg)
 	b.node.Boot(now, b.store, out)
+	b.timers.Set(now.Mono.After(whyNotAfter), timerLost, 0, 0)
 }
 
-// voter is this node as a member of the quorum.
-func (b *Broker) voter() quorum.Voter {
-	v := quorum.Voter{ID: b.cfg.NodeID, Host: "localhost"}
-	if len(b.cfg.Controllers) > 0 {
-		v.Host, v.Port = b.cfg.Controllers[0].Advertised.Host, b.cfg.Controllers[0].Advertised.Port
+// whyNotAfter is how long a node waits in silence for the quorum or the controller, and whyNotAgain how long between two
+// notes that it still does.
+const (
+	whyNotAfter = 10 * core.Second
+	whyNotAgain = core.Minute
+)
+
+// sayWhyNot tells the operator what a node that does not become ready waits for.
+func (b *Broker) sayWhyNot(now core.Now, out *core.Out) {
+	if b.stage >= stageReady {
+		return
 	}
-	return v
+	b.timers.Set(now.Mono.After(whyNotAgain), timerLost, 0, 0)
+	for _, why := range b.whyNot() {
+		b.note(now, core.Warn, "not ready after "+strconv.FormatInt((now.Mono-b.boot.since).Millis()/1000, 10)+" s: "+why, out)
+	}
 }
+
+// whyNot lists what keeps this node from becoming ready.
+func (b *Broker) whyNot() (why []string) {
+	why = append(why, stageTexts[b.stage])
+	if b.node == nil || b.stage > stageUnfence {
+		return why
+	}
+	leader, epoch := b.node.Leader()
+	switch {
+	case leader == core.NoNode:
+		why = append(why, "no leader of the metadata quorum is known (epoch "+strconv.Itoa(int(epoch))+"): more than half of the nodes of controller.quorum.voters have to run and to reach each other")
+	case leader != b.cfg.NodeID:
+		why = append(why, "node "+strconv.Itoa(int(leader))+" leads the metadata quorum in epoch "+strconv.Itoa(int(epoch)))
+	}
+	for i := range b.peers.pool.Len() {
+		if p := b.peers.pool.At(i); !p.Ready() && p.Why() != core.OK && (p.Lane() == laneQuorum || p.Lane() == laneMetadata || p.Lane() == laneLifecycle) {
+			text := "cannot connect to the controller at " + p.Addr() + ": " + p.Why().String()
+			if !slices.Contains(why, text) {
+				why = append(why, text)
+			}
+		}
+	}
+	return why
+}
+
+// lossTimeout is how long a voter whose connection to the leader was lost waits before it asks whether it may stand for
+// election. A leader that only restarts its connections is back by then.
+const lossTimeout = 300 * core.Millisecond
 
 // metadataConfig is the configuration of the metadata log. Its old part goes with snapshots, not by retention.
 func (b *Broker) metadataConfig() log.Config {
@@ -301,9 +351,14 @@ func (b *Broker) bootStep(now core.Now, out *core.Out) (went bool) {
 		if !b.node.Ready() {
 			return false
 		}
-		b.register(now, out)
+		b.stage = stageRegister
+		b.hurry(now)
+		b.life.controller.nextAt = now.Mono
+		if !b.cfg.IsBroker {
+			b.ready(now, out)
+		}
 	case stageRegister:
-		if b.img.End() < b.boot.until {
+		if self := b.img.Broker(b.cfg.NodeID); b.life.epoch < 0 || self == nil || self.Epoch != b.life.epoch {
 			return false
 		}
 		b.hostAll(now, out)
@@ -311,9 +366,10 @@ func (b *Broker) bootStep(now core.Now, out *core.Out) (went bool) {
 		if b.parts.opening > 0 {
 			return false
 		}
-		b.unfence(now, out)
+		b.stage = stageUnfence
+		b.hurry(now)
 	case stageUnfence:
-		if b.img.End() < b.boot.until {
+		if self := b.img.Broker(b.cfg.NodeID); self == nil || self.Fenced || self.Epoch != b.life.epoch {
 			return false
 		}
 		b.ready(now, out)
@@ -326,13 +382,17 @@ func (b *Broker) bootStep(now core.Now, out *core.Out) (went bool) {
 // hostAll takes every partition of the image into service, and sets aside directories that belong to none.
 func (b *Broker) hostAll(now core.Now, out *core.Out) {
 	b.stage = stagePartitions
-	if self := b.img.Broker(b.cfg.NodeID); self != nil {
-		b.store.SetBrokerEpoch(self.Epoch)
-	}
-	for _, id := range b.store.IDs() {
+	for _, id := range slices.Clone(b.store.IDs()) {
 		l := b.store.Log(id)
 		tp := l.Partition()
-		if tp == quorum.Partition || b.belongs(l) {
+		if tp == quorum.Partition {
+			continue
+		}
+		if b.belongs(l) {
+			if x := b.img.Partition(tp.Topic, tp.Partition); !slices.Contains(x.Replicas, b.cfg.NodeID) { // a reassignment took it away meanwhile
+				out.Mark("broker.replica-taken-away")
+				b.store.Delete(now, id, out)
+			}
 			continue
 		}
 		out.Mark("broker.stray-directory")
@@ -354,18 +414,26 @@ func (b *Broker) belongs(l *log.Log) bool {
 	return l.TopicID() == t.ID || l.TopicID().IsZero() && l.End() == 0
 }
 
+// rolesText names this node in what operators read.
+func (b *Broker) rolesText() string {
+	switch {
+	case !b.cfg.IsBroker:
+		return "controller"
+	case !b.cfg.IsController:
+		return "broker"
+	}
+	return "node"
+}
+
 func (b *Broker) ready(now core.Now, out *core.Out) {
 	b.stage = stageReady
 	ms := strconv.FormatInt((now.Mono - b.boot.since).Millis(), 10)
-	b.note(now, core.Info, "ready: node "+strconv.Itoa(int(b.cfg.NodeID))+" of cluster "+b.boot.clusterID+", "+
+	b.note(now, core.Info, "ready: "+b.rolesText()+" "+strconv.Itoa(int(b.cfg.NodeID))+" of cluster "+b.boot.clusterID+", "+
 		strconv.Itoa(b.img.TopicCount())+" topics, "+strconv.Itoa(b.img.PartitionCount())+" partitions, after "+ms+" ms", out)
 	b.coordinatorsReady(now, out)
 	for i := range b.conns.slots {
 		if b.conns.slots[i].used {
 			b.conns.touch(int32(i))
 		}
-	}
-	if b.cfg.MetadataIdle > 0 {
-		b.timers.Set(now.Mono.After(b.cfg.MetadataIdle), timerNoOp, 0, 0)
 	}
 }

@@ -1,7 +1,8 @@
 // Package broker is the hall: the one machine in which the rooms meet.
 //
-// A broker owns the logs of its log directory, one voter of the metadata quorum, the controller that
-// decides on that metadata, and the connections of its clients. It is stepped with one event at a time.
+// A node owns the logs of its log directory, its part in the metadata quorum, the controller that decides on that
+// metadata while this node leads the quorum, the connections of its clients, and those that it dials to other nodes
+// (peers.go). By its roles it is a broker, a controller, or both. It is stepped with one event at a time.
 // Each Step hands the event to the room that it belongs to, and then settles: what the logs report
 // (loaded, written, durable, gone) and what the quorum committed is carried to those who wait for it,
 // until nothing is left to carry.
@@ -30,6 +31,7 @@ const (
 	tableStore  uint8 = 2
 	tableQuorum uint8 = 3
 	tableShard  uint8 = 4
+	tableLink   uint8 = 5
 )
 
 // File ids are unique within the machine: each room that opens files counts upward from its own base.
@@ -63,13 +65,22 @@ type Broker struct {
 	sessions fetch.Cache
 	coords   coordinators // groups: see coordinators.go
 	ids      producerIDs
-	counts   counters
+	peers    peers      // the other nodes
+	reign    reign      // the quorum, as seen here
+	life     lifecycle  // of the broker role
+	repl     replicator // followers here, and what their leaders ask of the controller
+	creating []creating // sorted by name
+	creations,
+	forwards uint64 // of this life
+	counts counters
 }
 
 // New makes a broker that waits for its Boot event.
 func New() *Broker {
 	b := &Broker{ops: core.NewOps[op](tableBroker, core.OpsMax)}
 	b.img = image.Empty()
+	b.life.init()
+	b.reign.leader, b.reign.term, b.peers.next = core.NoNode, -1, core.Never
 	b.tasks.init()
 	b.conns.init()
 	b.parts.init()
@@ -79,6 +90,13 @@ func New() *Broker {
 // Step is core.Machine's.
 func (b *Broker) Step(now core.Now, ev *core.Event, out *core.Out) {
 	b.now = now
+	if ev.Kind == core.Opened || ev.Kind == core.Frame || ev.Kind == core.Closed {
+		if dialled(ev.Conn) {
+			b.peerEvent(now, ev, out)
+			b.settle(now, out)
+			return
+		}
+	}
 	switch ev.Kind {
 	case core.Boot:
 		b.bootEvent(now, ev, out)
@@ -102,10 +120,16 @@ func (b *Broker) Next() core.Time {
 	if b.store != nil {
 		next = min(next, b.store.Next())
 	}
-	if b.node != nil {
-		next = min(next, b.node.Next())
+	if b.stage >= stageStopping {
+		return next
 	}
-	return min(next, b.coordinatorsNext())
+	if b.node != nil {
+		next = min(next, b.node.Next(), b.peers.next)
+	}
+	if b.stage >= stageRegister {
+		next = min(next, b.lifeNext(), b.replicationNext())
+	}
+	return min(next, b.controllerNext(), b.coordinatorsNext())
 }
 
 // done hands a finished effect to the room whose table its Op names.
@@ -117,5 +141,7 @@ func (b *Broker) done(now core.Now, ev *core.Event, out *core.Out) {
 		b.store.Done(now, ev, out)
 	case tableQuorum:
 		b.node.Done(now, ev, b.store, out)
+	case tableLink:
+		b.peerEvent(now, ev, out)
 	}
 }

@@ -1,74 +1,17 @@
 package broker
 
 import (
+	"slices"
 	"strings"
 
 	"klamm/core"
 	"klamm/core/controller"
 	"klamm/core/image"
+	"klamm/core/quorum"
 	"klamm/core/wire"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
-
-// register brings this life of the broker into the metadata log, behind what a new leader of the log writes first.
-func (b *Broker) register(now core.Now, out *core.Out) {
-	b.stage = stageRegister
-	if names := controller.Unsupported(b.img); len(names) > 0 {
-		out.Mark("broker.unsupported-features")
-		b.note(now, core.Warn, "the metadata has features at levels that this release does not know: "+strings.Join(names, ", ")+
-			"; what they promise is not kept here. Run the release that set them, or lower them with it", out)
-	}
-	b.ctl = controller.New(controller.Config{
-		Node: b.cfg.NodeID, Partitions: b.cfg.NumPartitions, Replication: b.cfg.ReplicationFactor, DeleteTopics: b.cfg.DeleteTopic,
-		Static: b.cfg.Static, Key: b.newKey(),
-	})
-	b.ctl.Reset(b.img)
-	if first := b.ctl.Activate(b.node.InTransaction(), b.node.Bootstrap()); len(first) > 0 {
-		if _, ok := b.appendMetadata(now, first, out); !ok {
-			b.fatal("the metadata log takes no records", out)
-			return
-		}
-	}
-	r := b.registration(b.cfg.Listeners)
-	records := b.ctl.RegisterBroker(r, b.node.End(b.store))
-	records = append(records, b.ctl.RegisterController(b.registration(b.cfg.Controllers))...)
-	end, ok := b.appendMetadata(now, records, out)
-	if !ok {
-		b.fatal("the metadata log takes no records", out)
-		return
-	}
-	b.boot.until = end
-}
-
-// registration is what this life of the broker tells of itself.
-func (b *Broker) registration(listeners []Listener) controller.Registration {
-	r := controller.Registration{ID: b.cfg.NodeID, Incarnation: b.boot.incarnation, Rack: b.cfg.Rack, HasRack: b.cfg.HasRack}
-	if !b.boot.directoryID.IsZero() {
-		r.LogDirs = []core.TopicID{b.boot.directoryID}
-	}
-	for _, l := range listeners {
-		r.Endpoints = append(r.Endpoints, l.Advertised)
-	}
-	return r
-}
-
-// recordsPerAppend bounds the records of one append where a decision may make more than fit in one batch and each
-// stands for itself.
-const recordsPerAppend = 10000
-
-// unfence asks for the leaderships of this broker, now that every log is open. Each gets a new leader epoch.
-func (b *Broker) unfence(now core.Now, out *core.Out) {
-	b.stage = stageUnfence
-	records := b.ctl.UnfenceBroker(b.cfg.NodeID)
-	for len(records) > 0 {
-		n := min(len(records), recordsPerAppend)
-		end, ok := b.appendMetadata(now, records[:n:n], out)
-		if !ok {
-			b.fatal("the metadata log takes no records", out)
-			return
-		}
-		b.boot.until, records = end, records[n:]
-	}
-}
 
 // newKey draws a key for a generator of another room.
 func (b *Broker) newKey() (key [32]byte) {
@@ -80,38 +23,114 @@ func (b *Broker) newKey() (key [32]byte) {
 }
 
 // committed is told what each committed batch changed.
-func (b *Broker) committed(now core.Now, d *image.Delta, out *core.Out) { b.producerIDsCommitted() }
-
-// autoCreate makes a topic for a client that asked for its metadata. until is the end of the metadata log that holds what was
-// made so far.
-func (b *Broker) autoCreate(now core.Now, name string, until core.Offset, out *core.Out) (wire.Code, core.Offset) {
-	if name == offsetsTopic { // its own shape, whoever asks first: the cluster's defaults would lose offsets to retention
-		end, code := b.makeOffsetsTopic(now, out)
-		return code, max(end, until)
+func (b *Broker) committed(now core.Now, d *image.Delta, out *core.Out) {
+	if len(d.Brokers) > 0 {
+		for _, id := range d.Brokers {
+			voter := slices.ContainsFunc(b.cfg.Voters, func(v quorum.Voter) bool { return v.ID == id })
+			if b.img.Broker(id) == nil && !voter {
+				b.forgetNode(now, id, out)
+			}
+		}
 	}
-	records, code, _ := b.ctl.AutoCreate(name)
-	switch {
-	case code == wire.TopicAlreadyExists: // on its way
-		return wire.None, max(until, b.ctl.Image().End())
-	case code != wire.None:
-		return code, until
+	if d.Controllers || d.Features {
+		b.life.controller.nextAt = min(b.life.controller.nextAt, now.Mono)
 	}
-	end, ok := b.appendMetadata(now, records, out)
-	if !ok {
-		return wire.UnknownTopicOrPartition, until
-	}
-	return wire.None, max(end, until)
 }
 
-// askProducerIDs asks the controller for a block of producer ids.
-func (b *Broker) askProducerIDs(now core.Now, out *core.Out) bool {
-	first, records, code := b.ctl.AllocateProducerIDs(b.cfg.NodeID)
-	if code != wire.None {
-		return false
+// creating is a topic that this broker has asked the controller to make on a client's behalf.
+type creating struct {
+	name   string
+	number uint64 // of the request
+}
+
+// CreatingMax bounds the topics that are being made for clients at a time. Those beyond are unknown: the client asks again.
+const CreatingMax = 1000
+
+// createTopic asks the controller for a topic that a client needs, unless it is on its way. Whoever waits for
+// waitCreate of that name hears why it could not be made; that it was made shows in the image.
+func (b *Broker) createTopic(now core.Now, t kmsg.CreateTopicsRequestTopic, out *core.Out) wire.Code {
+	at, found := slices.BinarySearchFunc(b.creating, t.Topic, func(c creating, name string) int { return strings.Compare(c.name, name) })
+	switch {
+	case found:
+		return wire.None
+	case len(b.creating) >= CreatingMax:
+		return wire.UnknownTopicOrPartition
 	}
-	end, ok := b.appendMetadata(now, records, out)
-	if ok {
-		b.ids.asked, b.ids.first = end, first
+	b.creations++
+	b.creating = slices.Insert(b.creating, at, creating{name: t.Topic, number: b.creations})
+	q := kmsg.NewPtrCreateTopicsRequest()
+	q.TimeoutMillis, q.Topics = int32(autoCreateWait.Millis()), []kmsg.CreateTopicsRequestTopic{t}
+	b.askController(now, askAutoCreate, b.creations, q, out)
+	return wire.None
+}
+
+// autoCreated takes the controller's answer to createTopic.
+func (b *Broker) autoCreated(now core.Now, number uint64, resp kmsg.Response, out *core.Out) {
+	at := slices.IndexFunc(b.creating, func(c creating) bool { return c.number == number })
+	if at < 0 {
+		return
 	}
-	return ok
+	name := b.creating[at].name
+	b.creating = slices.Delete(b.creating, at, at+1)
+	code, text := wire.UnknownTopicOrPartition, ""
+	if r, ok := resp.(*kmsg.CreateTopicsResponse); ok && len(r.Topics) == 1 {
+		if code = wire.Code(r.Topics[0].ErrorCode); r.Topics[0].ErrorMessage != nil {
+			text = *r.Topics[0].ErrorMessage
+		}
+	}
+	switch code {
+	case wire.None, wire.TopicAlreadyExists: // it shows in the image
+		return
+	case wire.NotController:
+		code = wire.UnknownTopicOrPartition
+	}
+	if name == offsetsTopic && code != wire.UnknownTopicOrPartition {
+		b.note(now, core.Warn, offsetsTopic+" cannot be made, so groups cannot be served: "+code.String()+" "+text+
+			"; with fewer brokers than replicas, set offsets.topic.replication.factor", out)
+	}
+	b.deliver(result{key: waitKey{kind: waitCreate, name: name}, code: code})
+}
+
+// autoCreate has a topic made for a client that asked for its metadata.
+func (b *Broker) autoCreate(now core.Now, name string, out *core.Out) wire.Code {
+	switch {
+	case name == offsetsTopic: // its own shape, whoever asks first: the cluster's defaults would lose offsets to retention
+		return b.makeOffsetsTopic(now, out)
+	case controller.BadTopicName(name) != "":
+		return wire.InvalidTopicException
+	}
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = name, b.cfg.NumPartitions, b.cfg.ReplicationFactor
+	return b.createTopic(now, t, out)
+}
+
+// makeOffsetsTopic has __consumer_offsets made.
+func (b *Broker) makeOffsetsTopic(now core.Now, out *core.Out) wire.Code {
+	shape := controller.Offsets(b.cfg.OffsetsPartitions, b.offsetsReplication(), b.cfg.OffsetsSegment)
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = shape.Name, shape.Partitions, shape.Replication
+	for i := range shape.Configs {
+		row := kmsg.NewCreateTopicsRequestTopicConfig()
+		row.Name, row.Value = shape.Configs[i].Name, &shape.Configs[i].Value
+		t.Configs = append(t.Configs, row)
+	}
+	return b.createTopic(now, t, out)
+}
+
+// offsetsReplication is offsets.topic.replication.factor, if it was set. Its default of 3 is more than a small cluster
+// has: there as many as there are brokers have to do.
+func (b *Broker) offsetsReplication() int16 {
+	if _, set := b.cfg.Static.Get("offsets.topic.replication.factor"); set {
+		return b.cfg.OffsetsReplication
+	}
+	return int16(min(int(b.cfg.OffsetsReplication), max(1, len(b.img.Brokers()))))
+}
+
+// madeTopic reports whether a topic that was asked for can be used, or never will: then with the reason.
+func (b *Broker) madeTopic(name string) (wire.Code, bool) {
+	if got, ok := b.found(waitKey{kind: waitCreate, name: name}); ok {
+		return got.code, true
+	}
+	t := b.img.Topic(name)
+	return wire.None, t != nil && !b.parts.anyOpening(t.ID)
 }

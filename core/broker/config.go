@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"klamm/core"
+	"klamm/core/controller"
 	"klamm/core/group"
 	"klamm/core/image"
 	"klamm/core/log"
@@ -27,7 +28,7 @@ type Config struct {
 	Static      image.Properties // every setting that was given, for DescribeConfigs and image.View
 	NodeID      core.NodeID
 	Listeners   []Listener // of the broker role, in the order given
-	Controllers []Listener // of the controller role: no other node asks for it yet
+	Controllers []Listener // of the controller role
 	LogDir      string
 	MetadataDir string
 	Rack        string
@@ -35,6 +36,20 @@ type Config struct {
 	ClusterID   string         // klamm.cluster.id: of a directory that is formatted now; empty: drawn
 	Durability  log.Durability // klamm.durability
 	AutoFormat  bool           // klamm.auto.format
+
+	// Cluster.
+	IsBroker, IsController bool           // process.roles
+	Voters                 []quorum.Voter // controller.quorum.voters, sorted by id; this node alone if nothing was given
+	Bootstrap              []string       // controller.quorum.bootstrap.servers
+	ControllerListeners    []string       // controller.listener.names: the first is the one to dial
+	InterBroker            string         // the listener over which brokers talk to each other
+	Quorum                 QuorumTimes
+	Heartbeat, Session     core.Time // broker.heartbeat.interval.ms, broker.session.timeout.ms
+	RegisterWait           core.Time // initial.broker.registration.timeout.ms
+	ControllerWait         core.Time // of one request to the controller
+	ReplicaWait            core.Time // replica.socket.timeout.ms
+	ReplicaFetch           ReplicaFetch
+	ReadNear               bool // replica.selector.class: consumers are sent to a replica of their rack (KIP-392)
 
 	// Topics.
 	NumPartitions      int32
@@ -80,6 +95,17 @@ type Config struct {
 	Internal Internal
 }
 
+// ReplicaFetch are the settings replica.fetch.* of one request of a follower.
+type ReplicaFetch struct {
+	WaitMillis, BytesMin, PartitionBytes, ResponseBytes int32
+}
+
+// QuorumTimes are the settings controller.quorum.*.
+type QuorumTimes struct {
+	Election, Fetch, BackoffMax, Request, Retry core.Time
+	FetchBytes, SnapshotFetchBytes              int32
+}
+
 // Internal are the settings klamm.internal.*: sizes of steps that nobody needs to set but simulators, which reach
 // rare paths by them.
 type Internal struct {
@@ -88,6 +114,10 @@ type Internal struct {
 	Quorum          quorum.Sizes
 	GroupLoadBytes  int64
 	GroupSweep      int
+	GroupsMax       int
+	GroupPending    int
+	ProducerIDBlock int64
+	Tasks           int
 }
 
 // IPLimit is one override of max.connections.per.ip.
@@ -131,7 +161,10 @@ type internalSetting struct {
 const internalPrefix = "klamm.internal."
 
 var internalSettings = []internalSetting{
+	{internalPrefix + "broker.requests", TasksMax, 4},                                        // that wait inside at a time; others wait at the door
+	{internalPrefix + "group.groups", group.GroupsMax, 1},                                    // of one partition
 	{internalPrefix + "group.load.bytes", shard.LoadBytes, 1},                                // of one step of a coordinator's load
+	{internalPrefix + "group.pending", group.PendingMax, 1},                                  // unused member ids of one group
 	{internalPrefix + "group.sweep.offsets", group.SweepMax, 1},                              // of one step of expiry
 	{internalPrefix + "log.borders", int64(log.DefaultSizes().Borders), 1},                   // newest batch borders kept per log
 	{internalPrefix + "log.checkpoint.bytes", log.DefaultStoreConfig("").CheckpointBytes, 1}, // that a checkpoint lags at most
@@ -140,9 +173,11 @@ var internalSettings = []internalSetting{
 	{internalPrefix + "log.scan.bytes", log.DefaultSizes().ScanBytes, 1},                     // likewise
 	{internalPrefix + "log.seek.bytes", log.DefaultSizes().SeekBytes, 1},                     // of one step of a seek
 	{internalPrefix + "log.time.scan.bytes", log.DefaultSizes().TimeScanBytes, 1},            // of one step of a search by timestamp
+	{internalPrefix + "metadata.batch.bytes", int64(quorum.DefaultSizes().BatchBytes), 1000}, // of one batch of the metadata log
 	{internalPrefix + "metadata.replay.bytes", quorum.DefaultSizes().ReplayBytes, 1},         // of one step of a replay
 	{internalPrefix + "metadata.snapshot.batch.bytes", int64(quorum.DefaultSizes().SnapshotBatchBytes), 1},
 	{internalPrefix + "metadata.snapshot.records", int64(quorum.DefaultSizes().SnapshotRecords), 1}, // of one step of a snapshot
+	{internalPrefix + "producer.id.block", controller.ProducerIDBlock, 1},                           // ids that a broker is given at a time
 }
 
 func internalNamed(name string) (internalSetting, bool) {
@@ -180,9 +215,11 @@ func (p *parser) internals(c *Config) {
 		CheckpointBytes: p.size("log.checkpoint.bytes"),
 		Quorum: quorum.Sizes{
 			ReplayBytes: p.size("metadata.replay.bytes"), SnapshotBatchBytes: int(p.size("metadata.snapshot.batch.bytes")),
-			SnapshotRecords: int(p.size("metadata.snapshot.records")),
+			SnapshotRecords: int(p.size("metadata.snapshot.records")), BatchBytes: int(p.size("metadata.batch.bytes")),
 		},
 		GroupLoadBytes: p.size("group.load.bytes"), GroupSweep: int(p.size("group.sweep.offsets")),
+		GroupsMax: int(p.size("group.groups")), GroupPending: int(p.size("group.pending")),
+		ProducerIDBlock: p.size("producer.id.block"), Tasks: int(p.size("broker.requests")),
 	}
 }
 
@@ -207,6 +244,7 @@ func ParseConfig(text string) (Config, []image.Problem) {
 	p.identity(&c)
 	p.listeners(&c)
 	p.numbers(&c)
+	p.cluster(&c)
 	p.internals(&c)
 	if len(p.problems) > 0 {
 		return Config{}, p.problems
@@ -256,7 +294,7 @@ var refusals = []struct{ prefix, why string }{
 	{"authorizer.class.name", "authorization is not supported yet"},
 	{"client.quota.callback.class", "quotas are not supported yet"},
 	{"config.providers", "variables in configuration are not supported yet"},
-	{"controller.quorum.auto.join.enable", "quorums of more than one voter are not supported yet"},
+	{"controller.quorum.auto.join.enable", "voters that join by themselves are not supported yet"},
 	{"cordoned.log.dirs", "several log directories are not supported yet"},
 	{"delegation.token.secret.key", "delegation tokens are not supported yet"},
 	{"early.start.listeners", "several kinds of listeners are not supported yet"},
@@ -265,7 +303,6 @@ var refusals = []struct{ prefix, why string }{
 	{"metric.reporters", "reporters are Java classes of Apache Kafka; metrics are on the admin port"},
 	{"principal.builder.class", "authentication is not supported yet"},
 	{"remote.log.storage.system.enable", "tiered storage is not supported yet"},
-	{"replica.selector.class", "fetching from followers is not supported yet"},
 	{"sasl.", "SASL is not supported yet"},
 	{"security.inter.broker.protocol", "only PLAINTEXT is supported yet"},
 	{"ssl.", "TLS is not supported yet"},
@@ -307,13 +344,11 @@ func (p *parser) identity(c *Config) {
 	if p.given("broker.id") && p.int("broker.id") >= 0 && p.int("broker.id") != int64(c.NodeID) {
 		p.bad("broker.id=" + p.text("broker.id") + " differs from node.id=" + strconv.Itoa(int(c.NodeID)) + "; remove broker.id")
 	}
+	c.IsBroker, c.IsController = true, true
 	if p.given("process.roles") {
 		roles := p.list("process.roles")
-		if !slices.Contains(roles, "broker") || !slices.Contains(roles, "controller") {
-			p.bad("process.roles=" + p.text("process.roles") + ": clusters of several nodes are not supported yet; set process.roles=broker,controller")
-		}
+		c.IsBroker, c.IsController = slices.Contains(roles, "broker"), slices.Contains(roles, "controller")
 	}
-	p.voters(c)
 	dirs := p.list("log.dirs")
 	if len(dirs) == 0 {
 		dirs = p.list("log.dir")
@@ -346,87 +381,6 @@ func (p *parser) identity(c *Config) {
 		p.bad("klamm.auto.format=" + v + ": neither true nor false")
 	}
 	c.ClusterID = p.raw("klamm.cluster.id", "")
-}
-
-// voters makes sure that the quorum is this node alone.
-func (p *parser) voters(c *Config) {
-	voters := p.list("controller.quorum.voters")
-	for _, v := range voters {
-		id, _, _ := strings.Cut(v, "@")
-		if id != strconv.Itoa(int(c.NodeID)) {
-			p.bad("controller.quorum.voters=" + strings.Join(voters, ",") + ": quorums of more than one voter are not supported yet; name node " + strconv.Itoa(int(c.NodeID)) + " alone")
-			return
-		}
-	}
-}
-
-// listeners reads where the broker serves.
-func (p *parser) listeners(c *Config) {
-	controllers := p.list("controller.listener.names")
-	for _, text := range p.list("listeners") {
-		l, why := parseListener(text)
-		if why != "" {
-			p.bad("listeners: " + text + ": " + why)
-			continue
-		}
-		if proto := p.protocol(l.Name, slices.Contains(controllers, l.Name)); proto != "PLAINTEXT" {
-			p.bad("listeners: " + text + ": its security protocol is " + proto + ", and only PLAINTEXT is supported yet")
-			continue
-		}
-		if l.Advertised = (image.Endpoint{Name: l.Name, Host: l.Host, Port: l.Port}); l.Host == "" || l.Host == "0.0.0.0" || l.Host == "::" {
-			l.Advertised.Host = "localhost"
-		}
-		if slices.Contains(controllers, l.Name) {
-			c.Controllers = append(c.Controllers, l)
-		} else {
-			c.Listeners = append(c.Listeners, l)
-		}
-	}
-	for _, text := range p.list("advertised.listeners") {
-		a, why := parseListener(text)
-		at := slices.IndexFunc(c.Listeners, func(l Listener) bool { return l.Name == a.Name })
-		switch {
-		case why != "":
-			p.bad("advertised.listeners: " + text + ": " + why)
-		case a.Host == "0.0.0.0" || a.Host == "":
-			p.bad("advertised.listeners: " + text + ": clients cannot connect to no address; name the host")
-		case at < 0 && !slices.ContainsFunc(c.Controllers, func(l Listener) bool { return l.Name == a.Name }):
-			p.bad("advertised.listeners: " + text + ": there is no listener of that name in listeners")
-		case at >= 0:
-			c.Listeners[at].Advertised = image.Endpoint{Name: a.Name, Host: a.Host, Port: a.Port}
-		}
-	}
-	if len(c.Listeners) == 0 && len(p.problems) == 0 {
-		p.bad("listeners has none for clients; add one, such as listeners=PLAINTEXT://:9092")
-	}
-}
-
-// protocol is the security protocol of a listener by listener.security.protocol.map.
-func (p *parser) protocol(name string, controller bool) string {
-	for _, m := range p.list("listener.security.protocol.map") {
-		if k, v, ok := strings.Cut(m, ":"); ok && strings.EqualFold(k, name) {
-			return v
-		}
-	}
-	if controller && !p.given("listener.security.protocol.map") {
-		return "PLAINTEXT"
-	}
-	return "none (listener.security.protocol.map does not name it)"
-}
-
-// parseListener reads NAME://host:port.
-func parseListener(text string) (l Listener, why string) {
-	name, addr, ok := strings.Cut(strings.TrimSpace(text), "://")
-	at := strings.LastIndexByte(addr, ':')
-	if !ok || at < 0 || name == "" {
-		return l, "not of the form NAME://host:port"
-	}
-	port, err := strconv.ParseUint(addr[at+1:], 10, 16)
-	if err != nil {
-		return l, "its port is no number from 0 to 65535"
-	}
-	l.Name, l.Host, l.Port = strings.ToUpper(name), strings.Trim(addr[:at], "[]"), uint16(port)
-	return l, ""
 }
 
 // numbers reads what needs no thought.
@@ -475,6 +429,34 @@ func (p *parser) numbers(c *Config) {
 	c.RetentionCheck = p.ms("log.retention.check.interval.ms")
 	c.LoadsAtOnce = int(p.int("num.recovery.threads.per.data.dir"))
 	c.LagMax = p.ms("replica.lag.time.max.ms")
+
+	c.Quorum = QuorumTimes{
+		Election: p.ms("controller.quorum.election.timeout.ms"), Fetch: p.ms("controller.quorum.fetch.timeout.ms"),
+		BackoffMax: p.ms("controller.quorum.election.backoff.max.ms"), Request: p.ms("controller.quorum.request.timeout.ms"),
+		Retry: p.ms("controller.quorum.retry.backoff.ms"), FetchBytes: int32(p.int("controller.quorum.fetch.max.bytes")),
+		SnapshotFetchBytes: int32(p.int("controller.quorum.fetch.snapshot.max.bytes")),
+	}
+	c.Heartbeat, c.Session = p.ms("broker.heartbeat.interval.ms"), p.ms("broker.session.timeout.ms")
+	// A broker that is killed is noticed by its silence. Go programs and logs that are written beside the machine's loop
+	// do not fall silent for as long as Kafka's defaults allow for, and fencing is safe whatever the time is.
+	if !p.given("broker.heartbeat.interval.ms") && !p.given("broker.session.timeout.ms") {
+		c.Heartbeat, c.Session = heartbeatDefault, sessionDefault
+	}
+	c.RegisterWait = p.ms("initial.broker.registration.timeout.ms")
+	c.ControllerWait, c.ReplicaWait = controllerWait, p.ms("replica.socket.timeout.ms")
+
+	c.ReplicaFetch = ReplicaFetch{
+		WaitMillis: p.replicaWait(), BytesMin: int32(p.int("replica.fetch.min.bytes")),
+		PartitionBytes: int32(p.int("replica.fetch.max.bytes")), ResponseBytes: int32(p.int("replica.fetch.response.max.bytes")),
+	}
+
+	switch class := p.text("replica.selector.class"); class {
+	case "", "org.apache.kafka.common.replica.LeaderSelector":
+	case "org.apache.kafka.common.replica.RackAwareReplicaSelector":
+		c.ReadNear = true
+	default:
+		p.bad("replica.selector.class=" + class + ": Klamm runs no Java classes; it knows org.apache.kafka.common.replica.RackAwareReplicaSelector and ….LeaderSelector")
+	}
 
 	c.SnapshotBytes = p.int("metadata.log.max.record.bytes.between.snapshots")
 	c.MetadataRetentionBytes = p.int("metadata.max.retention.bytes")

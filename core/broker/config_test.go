@@ -91,7 +91,7 @@ log.retention.check.interval.ms=300000
 func TestConfigRefuses(t *testing.T) {
 	for line, want := range map[string]string{
 		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer": "authorization",
-		"process.roles=broker":                            "set process.roles=broker,controller",
+		"process.roles=broker":                            "needs controllers",
 		"log.dirs=/a,/b":                                  "name one",
 		"remote.log.storage.system.enable=true":           "tiered",
 		"broker.id=7":                                     "remove broker.id",
@@ -118,6 +118,51 @@ func TestConfigRefuses(t *testing.T) {
 	}
 	_, problems := ParseConfig("")
 	require.Contains(t, problems[0].Text, "node.id is missing")
+}
+
+// What cannot make a cluster is refused, in words that say what to change.
+func TestConfigRefusesClusters(t *testing.T) {
+	const three = "controller.quorum.voters=1@a:9093,2@b:9093,3@c:9093\ncontroller.listener.names=CONTROLLER\n"
+	for lines, want := range map[string]string{
+		"controller.quorum.voters=2@b:9093":                                                  "does not name node 1",
+		"controller.quorum.voters=1@a:9093,2@b:9093\nlisteners=PLAINTEXT://:9092":            "controller.listener.names is missing",
+		"controller.quorum.voters=1@a:9093,1@b:9093":                                         "named twice",
+		"controller.quorum.voters=1@a":                                                       "host:port",
+		"controller.quorum.voters=one@a:9093":                                                "id@host:port",
+		"controller.quorum.bootstrap.servers=a:9093,b:9093":                                  "name them in controller.quorum.voters",
+		"process.roles=broker\n" + three:                                                     "roles are broker alone",
+		"process.roles=broker\ncontroller.quorum.bootstrap.servers=a:9093":                   "controller.listener.names is missing",
+		"process.roles=controller\nlisteners=PLAINTEXT://:9092,CONTROLLER://:9093\n" + three: "serves no others",
+		"process.roles=broker\nlisteners=PLAINTEXT://:9092,CONTROLLER://:9093\ncontroller.quorum.voters=2@b:9093\ncontroller.listener.names=CONTROLLER": "process.roles=broker serves none",
+		"inter.broker.listener.name=OTHER":                                  "no listener of that name",
+		"klamm.auto.format=true\n" + three:                                  "needs klamm.cluster.id",
+		"broker.heartbeat.interval.ms=3000\nbroker.session.timeout.ms=3000": "between two heartbeats",
+	} {
+		_, problems := ParseConfig("node.id=1\nlog.dirs=/d\n" + lines + "\n")
+		require.Len(t, problems, 1, lines)
+		require.Contains(t, problems[0].Text, want, lines)
+	}
+}
+
+// Nodes of clusters, with both roles and with one.
+func TestConfigOfClusters(t *testing.T) {
+	const three = "controller.quorum.voters=3@c:9093,1@a:9093,2@b:9093\ncontroller.listener.names=CONTROLLER\nlog.dirs=/d\n"
+	c, problems := ParseConfig("node.id=2\nlisteners=PLAINTEXT://b:9092,CONTROLLER://b:9093\n" + three)
+	require.Empty(t, problems)
+	require.True(t, c.IsBroker && c.IsController)
+	require.Equal(t, []quorum.Voter{{ID: 1, Host: "a", Port: 9093}, {ID: 2, Host: "b", Port: 9093}, {ID: 3, Host: "c", Port: 9093}}, c.Voters)
+	require.Equal(t, "PLAINTEXT", c.InterBroker)
+	require.Equal(t, "b", c.Controllers[0].Advertised.Host)
+	c, problems = ParseConfig("node.id=3\nprocess.roles=controller\nlisteners=CONTROLLER://c:9093\n" + three)
+	require.Empty(t, problems)
+	require.True(t, !c.IsBroker && c.IsController && len(c.Listeners) == 0)
+	c, problems = ParseConfig("node.id=4\nprocess.roles=broker\nlisteners=IN://d:9091,OUT://d:9092\nlistener.security.protocol.map=IN:PLAINTEXT,OUT:PLAINTEXT,CONTROLLER:PLAINTEXT\n" +
+		"inter.broker.listener.name=IN\nbroker.session.timeout.ms=9000\n" + three)
+	require.Empty(t, problems)
+	require.True(t, c.IsBroker && !c.IsController && len(c.Controllers) == 0)
+	require.Equal(t, "IN", c.InterBroker)
+	require.Equal(t, 9*core.Second, c.Session)
+	require.Equal(t, 2*core.Second, c.Heartbeat)
 }
 
 // The settings klamm.internal.* have the rooms' own defaults, can be set, and are checked like others.

@@ -1,12 +1,11 @@
 package broker
 
 import (
+	"slices"
 	"strconv"
 
 	"klamm/core"
 	"klamm/core/wire"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // connections is the table of open connections.
@@ -35,7 +34,8 @@ type conn struct {
 	closing  bool // CloseConn was given: what still comes is dropped
 	paused   bool
 	listener string
-	host     string // of the client, without its port
+	side     wire.Side // what that listener serves
+	host     string    // of the client, without its port
 	queue    []pending
 	nextSeq  uint64
 	held     int64     // bytes of the requests in queue
@@ -127,12 +127,20 @@ func (b *Broker) opened(now core.Now, ev *core.Event, out *core.Out) {
 		i = int32(len(c.slots))
 		c.slots = append(c.slots, conn{})
 	}
-	c.slots[i] = conn{id: ev.Conn, used: true, listener: info.Listener, host: host, nextSeq: 1, lastUse: now.Mono}
+	c.slots[i] = conn{id: ev.Conn, used: true, listener: info.Listener, side: b.side(info.Listener), host: host, nextSeq: 1, lastUse: now.Mono}
 	c.at[ev.Conn] = i
 	c.perIP[host]++
 	c.open++
 	b.counts.connectionsOpened++
 	b.timers.Set(now.Mono.After(b.cfg.MaxIdle), timerIdle, uint64(ev.Conn), 0)
+}
+
+// side is what a listener serves.
+func (b *Broker) side(listener string) wire.Side {
+	if slices.ContainsFunc(b.cfg.Controllers, func(l Listener) bool { return l.Name == listener }) {
+		return wire.ControllerSide
+	}
+	return wire.BrokerSide
 }
 
 // hostOf cuts the port from "host:port" and the brackets from an IPv6 address.
@@ -188,6 +196,11 @@ func (b *Broker) frame(now core.Now, ev *core.Event, out *core.Out) {
 		return
 	}
 	p := req.Body.(*prepared)
+	if _, served := c.side.Served(p.Header.Key); !served {
+		b.dropConn(ev.Conn, "API "+strconv.Itoa(int(p.Header.Key))+" "+wire.Name(p.Header.Key)+" is not served on listener "+c.listener, out)
+		out.Release(ev.Data)
+		return
+	}
 	if p.BadVersion && p.Header.Key != wire.KeyApiVersions {
 		b.dropConn(ev.Conn, "version "+strconv.Itoa(int(p.Header.Version))+" of API "+strconv.Itoa(int(p.Header.Key))+" "+wire.Name(p.Header.Key)+" is not served", out)
 		out.Release(ev.Data)
@@ -206,7 +219,7 @@ func (b *Broker) frame(now core.Now, ev *core.Event, out *core.Out) {
 
 // roomForRequests reports whether the tables of the hall can take more; else requests wait.
 func (b *Broker) roomForRequests() bool {
-	return b.tasks.live < TasksMax && b.ops.Room() > core.OpsMax/4
+	return b.tasks.live < b.cfg.Internal.Tasks && b.ops.Room() > core.OpsMax/4
 }
 
 // serve starts what may start on the connections that changed, and sends what may leave. It reports
@@ -237,7 +250,7 @@ func (b *Broker) serve(now core.Now, out *core.Out) bool {
 // startRequests hands to their handlers the requests whose turn has come: one at a time, but for
 // Produce requests, which may follow each other while their records are on the way to the disk.
 func (b *Broker) startRequests(now core.Now, i int32, out *core.Out) {
-	if b.stage != stageReady {
+	if !b.serves(b.conns.slots[i].side) {
 		return
 	}
 	for at := 0; ; at++ {
@@ -272,6 +285,15 @@ func (b *Broker) startRequests(now core.Now, i int32, out *core.Out) {
 		}
 		b.route(now, r, body.Body, body, out)
 	}
+}
+
+// serves reports whether requests of a listener are answered yet, and still. A controller is there for the others before
+// this node's broker is: without it no broker could start.
+func (b *Broker) serves(s wire.Side) bool {
+	if s == wire.ControllerSide {
+		return b.stage >= stageQuorum && b.stage < stageStopping
+	}
+	return b.stage == stageReady || b.stage == stageHandover
 }
 
 // flush sends the replies at the head of the queue.
@@ -390,29 +412,11 @@ func (c *conn) find(seq uint64) *pending {
 	return &c.queue[seq-c.queue[0].seq]
 }
 
-// reply answers a request. resp carries the version to encode by in its own Version field, which reply sets.
-func (b *Broker) reply(now core.Now, r request, resp kmsg.Response, out *core.Out) {
-	resp.SetVersion(r.header.Version)
-	frame := wire.AppendResponse(nil, r.header.Correlation, resp)
-	b.answer(r, true, out, piece{b: frame})
-}
-
-// replyFrame answers a request with a frame that was encoded before, length bytes and header included.
-func (b *Broker) replyFrame(now core.Now, r request, frame []byte, out *core.Out) {
-	b.answer(r, true, out, piece{b: frame})
-}
-
-// noReply ends a request that gets no answer (acks=0).
-func (b *Broker) noReply(now core.Now, r request, out *core.Out) { b.answer(r, true, out) }
-
-// gone reports whether the connection that a request came on is closed: nobody waits for its reply.
-func (b *Broker) gone(r request) bool {
-	c := b.conns.find(r.conn)
-	return c == nil || c.closing
-}
-
 // clientHost is the address of the client, without its port, as DescribeGroups shows it ("/127.0.0.1").
 func (b *Broker) clientHost(r request) string {
+	if r.via == viaEnvelope {
+		return "/" + r.host
+	}
 	c := b.conns.find(r.conn)
 	if c == nil {
 		return ""

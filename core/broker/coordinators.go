@@ -77,7 +77,7 @@ func (b *Broker) groupConfig() group.Config {
 		SessionMin: b.cfg.GroupMinSession, SessionMax: b.cfg.GroupMaxSession, InitialDelay: b.cfg.GroupInitialDelay,
 		MembersMax: b.cfg.GroupMaxSize, MetadataBytesMax: b.cfg.OffsetMetadataMax,
 		Retention: b.cfg.OffsetsRetention, RetentionCheck: b.cfg.OffsetsRetentionCheck,
-		SweepMax: b.cfg.Internal.GroupSweep,
+		SweepMax: b.cfg.Internal.GroupSweep, GroupsMax: b.cfg.Internal.GroupsMax, PendingMax: b.cfg.Internal.GroupPending,
 	}
 }
 

@@ -45,10 +45,10 @@ func runGroupScript(t *testing.T, path string, heard func(kmsg.Response)) uint64
 			name[s.conn()] = as
 		}
 		text := s.command()
-		if as := name[core.ConnID(s.int("conn", 1))]; as != "" && (d.Cmd == "call" || d.Cmd == "reply") {
+		if as := name[connOf(s.int("conn", 1))]; as != "" && (d.Cmd == "call" || d.Cmd == "reply") {
 			if m := memberIn.FindStringSubmatch(text); m != nil {
 				names, ids = append(names, as), append(ids, m[1])
-				delete(name, core.ConnID(s.int("conn", 1)))
+				delete(name, connOf(s.int("conn", 1)))
 			}
 		}
 		for i, n := range names {

@@ -11,32 +11,41 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A request of every API in every version that is advertised, with nothing in it but defaults, is answered, or its
-// connection closed; and the broker serves the next client.
+// bothListeners is a node whose controller role is reached as well.
+const bothListeners = "node.id=1\nlog.dirs=/data\nklamm.auto.format=true\nlisteners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\n" +
+	"controller.listener.names=CONTROLLER\n"
+
+// A request of every API in every version that a listener advertises, with nothing in it but defaults, is answered; and the
+// node serves the next client.
 func TestEveryVersionIsServed(t *testing.T) {
-	w := newWorld(t)
-	w.boot(baseConfig)
-	id := core.ConnID(1)
-	for _, key := range wire.Keys() {
-		served, _ := wire.Served(key)
-		for v := served.Min; v <= served.Max; v++ {
-			q := kmsg.RequestForKey(key)
-			if d, ok := q.(interface{ Default() }); ok {
-				d.Default()
+	for side, listener := range []string{"PLAINTEXT", "CONTROLLER"} {
+		w := newWorld(t)
+		w.boot(bothListeners)
+		id := core.ConnID(1)
+		for _, key := range wire.Side(side).Keys() {
+			served, _ := wire.Side(side).Served(key)
+			for v := served.Min; v <= served.Max; v++ {
+				q := kmsg.RequestForKey(key)
+				if d, ok := q.(interface{ Default() }); ok {
+					d.Default()
+				}
+				switch q := q.(type) {
+				case *kmsg.ProduceRequest:
+					q.Acks = 1
+				case *kmsg.UnregisterBrokerRequest:
+					q.BrokerID = 7
+				}
+				id += 2
+				w.connectTo(id, listener, "10.0.0.1:1")
+				w.send(id, v, "test", q)
+				w.advance(10 * core.Second)
+				require.False(t, w.conns[id].closed, "%s v%d on %s: %q", wire.Name(key), v, listener, w.notes)
+				require.NotNil(t, w.receive(id), "%s v%d on %s", wire.Name(key), v, listener)
+				w.hangUp(id, core.Reset)
 			}
-			if p, ok := q.(*kmsg.ProduceRequest); ok {
-				p.Acks = 1
-			}
-			id += 2
-			w.connect(id, "10.0.0.1:1")
-			w.send(id, v, "test", q)
-			w.advance(10 * core.Second)
-			require.False(t, w.conns[id].closed, "%s v%d", wire.Name(key), v)
-			require.NotNil(t, w.receive(id), "%s v%d", wire.Name(key), v)
-			w.hangUp(id, core.Reset)
 		}
+		require.Equal(t, stageReady, w.b.stage)
 	}
-	require.Equal(t, stageReady, w.b.stage)
 }
 
 // Whatever a client sends, the broker goes on. Frames are requests with some of their bytes changed, cut short, or
@@ -46,7 +55,7 @@ func TestHostileFrames(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(nil)
 		w.t = quietTB{}
-		w.boot(baseConfig + groupsConfig)
+		w.boot(bothListeners + groupsConfig)
 		require.Equal(t, stageReady, w.b.stage)
 		for i := range rapid.IntRange(1, 20).Draw(t, "frames") {
 			frame := append([]byte{}, rapid.SampledFrom(seeds).Draw(t, "seed")...)
@@ -63,7 +72,7 @@ func TestHostileFrames(t *testing.T) {
 			n := len(frame) - 4
 			frame[0], frame[1], frame[2], frame[3] = byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
 			id := core.ConnID(2*i + 1)
-			w.connect(id, "10.0.0.1:1")
+			w.connectTo(id, rapid.SampledFrom([]string{"PLAINTEXT", "CONTROLLER"}).Draw(t, "listener"), "10.0.0.1:1")
 			w.raw(id, frame)
 			if rapid.Bool().Draw(t, "time") {
 				w.advance(7 * core.Second)
@@ -88,13 +97,13 @@ func (quietTB) Fatalf(format string, a ...any) { panic(format) }
 // hostileSeeds are requests with something in them, for each API and version.
 func hostileSeeds() (frames [][]byte) {
 	name, text := "a", "x"
-	for _, key := range wire.Keys() {
-		served, _ := wire.Served(key)
-		for v := served.Min; v <= served.Max; v++ {
+	for _, key := range append(wire.Keys(), wire.ControllerSide.Keys()...) {
+		for v := wire.Oldest(key); v <= wire.Newest(key); v++ {
 			q := kmsg.RequestForKey(key)
 			if d, ok := q.(interface{ Default() }); ok {
 				d.Default()
 			}
+			quorumSeed(q)
 			switch q := q.(type) {
 			case *kmsg.ProduceRequest:
 				frames = append(frames, produceFrame(20))
@@ -144,4 +153,48 @@ func hostileSeeds() (frames [][]byte) {
 		}
 	}
 	return frames
+}
+
+// quorumSeed puts something into the requests between nodes.
+func quorumSeed(q kmsg.Request) {
+	const log = "__cluster_metadata"
+	switch q := q.(type) {
+	case *kmsg.VoteRequest:
+		p := kmsg.NewVoteRequestTopicPartition()
+		p.CandidateEpoch, p.CandidateID, p.LastOffsetEpoch, p.LastOffset = 2, 1, 1, 100
+		q.VoterID = 1
+		q.Topics = append(q.Topics, kmsg.VoteRequestTopic{Topic: log, Partitions: []kmsg.VoteRequestTopicPartition{p}})
+	case *kmsg.BeginQuorumEpochRequest:
+		p := kmsg.NewBeginQuorumEpochRequestTopicPartition()
+		p.LeaderID, p.LeaderEpoch = 1, 1
+		q.VoterID = 1
+		q.Topics = append(q.Topics, kmsg.BeginQuorumEpochRequestTopic{Topic: log, Partitions: []kmsg.BeginQuorumEpochRequestTopicPartition{p}})
+	case *kmsg.EndQuorumEpochRequest:
+		p := kmsg.NewEndQuorumEpochRequestTopicPartition()
+		p.LeaderID, p.LeaderEpoch = 1, 1
+		q.Topics = append(q.Topics, kmsg.EndQuorumEpochRequestTopic{Topic: log, Partitions: []kmsg.EndQuorumEpochRequestTopicPartition{p}})
+	case *kmsg.FetchSnapshotRequest:
+		p := kmsg.NewFetchSnapshotRequestTopicPartition()
+		p.CurrentLeaderEpoch, p.SnapshotID.EndOffset, p.SnapshotID.Epoch = 1, 5, 1
+		q.MaxBytes = 1000
+		q.Topics = append(q.Topics, kmsg.FetchSnapshotRequestTopic{Topic: log, Partitions: []kmsg.FetchSnapshotRequestTopicPartition{p}})
+	case *kmsg.DescribeQuorumRequest:
+		q.Topics = append(q.Topics, kmsg.DescribeQuorumRequestTopic{Topic: log, Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{}}})
+	case *kmsg.EnvelopeRequest:
+		q.RequestData, q.ClientHostAddress = []byte{0, 19, 0, 5, 0, 0, 0, 1, 0, 1, 'c', 0, 1, 0, 0, 0, 9, 0, 0}, []byte{127, 0, 0, 1}
+	case *kmsg.BrokerRegistrationRequest:
+		q.BrokerID, q.IncarnationID, q.LogDirs = 2, [16]byte{1}, [][16]byte{{2}}
+		q.Listeners = append(q.Listeners, kmsg.BrokerRegistrationRequestListener{Name: "PLAINTEXT", Host: "h", Port: 1})
+	case *kmsg.BrokerHeartbeatRequest:
+		q.BrokerID, q.BrokerEpoch, q.CurrentMetadataOffset = 1, 6, 100
+	case *kmsg.AlterPartitionRequest:
+		q.BrokerID, q.BrokerEpoch = 1, 6
+		q.Topics = append(q.Topics, kmsg.AlterPartitionRequestTopic{Partitions: []kmsg.AlterPartitionRequestTopicPartition{{NewISR: []int32{1, 2}}}})
+	case *kmsg.UpdateFeaturesRequest:
+		q.FeatureUpdates = append(q.FeatureUpdates, kmsg.UpdateFeaturesRequestFeatureUpdate{Feature: "metadata.version", MaxVersionLevel: 20, UpgradeType: 2})
+	case *kmsg.AlterPartitionAssignmentsRequest:
+		q.Topics = append(q.Topics, kmsg.AlterPartitionAssignmentsRequestTopic{Topic: "a", Partitions: []kmsg.AlterPartitionAssignmentsRequestTopicPartition{{Replicas: []int32{1}}}})
+	case *kmsg.ElectLeadersRequest:
+		q.Topics = append(q.Topics, kmsg.ElectLeadersRequestTopic{Topic: "a", Partitions: []int32{0}})
+	}
 }

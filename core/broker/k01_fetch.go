@@ -9,21 +9,27 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// fetch serves Fetch v4-v18. Left out: throttling, followers of other brokers (their requests are
-// refused with NOT_LEADER_OR_FOLLOWER until they are registered replicas), and the choice of a nearer replica (KIP-392).
+// fetch serves Fetch v4-v18. Left out: throttling.
 //
 // Its story: the session says which partitions are meant; each is looked up; if there is enough to send, or
 // something to say, the reply leaves, its record bytes as ranges of files; else the request waits for a
 // partition to move, until its time is over.
+//
+// A follower's fetch says besides that all below its offset is safe there: that is taken into the leader's account once, when
+// the request comes, and only if all of it is as it should be. It reads as far as the log is written; a consumer's
+// reads up to the high watermark, of a follower too (KIP-392), up to what that one knows.
 func (b *Broker) fetch(now core.Now, r request, q *kmsg.FetchRequest, out *core.Out) {
 	version := r.header.Version
 	t := &fetchTask{r: r, replica: q.ReplicaID, follower: -1, minBytes: int64(q.MinBytes), session: -1, committed: q.IsolationLevel == 1}
 	if version >= 15 {
 		t.replica, t.follower = q.ReplicaState.ID, core.BrokerEpoch(q.ReplicaState.Epoch)
 	}
+	if version >= 11 {
+		t.rack = q.Rack
+	}
 	t.maxBytes = int64(min(q.MaxBytes, b.cfg.FetchBytesMax))
 	if t.replica >= 0 {
-		t.maxBytes = int64(q.MaxBytes)
+		t.maxBytes, t.led = int64(q.MaxBytes), b.repl.led
 	}
 	byID := version >= 13
 	wants := b.fetchWants(q, byID)
@@ -117,7 +123,10 @@ type fetchTask struct {
 	r         request
 	replica   int32            // -1: a consumer
 	follower  core.BrokerEpoch // of the replica
+	rack      string           // of a consumer, v11+
 	committed bool             // read_committed
+	booked    bool             // the follower's offsets are in the leaders' accounts
+	led       uint64           // leaderships that had begun here when the follower asked
 	open      bool             // a full fetch that wants a session
 	session   int32            // of an incremental fetch, else -1
 	epoch     int32            // … the epoch that the session has since it took this request
@@ -142,6 +151,9 @@ type fetchPart struct {
 	leader core.NodeID
 	leads  core.Epoch
 
+	nearer bool // the consumer is sent to a replica of its rack
+	near   core.NodeID
+
 	diverged     bool
 	divergeEpoch core.Epoch
 	divergeEnd   core.Offset
@@ -155,12 +167,19 @@ func (t *fetchTask) park(b *Broker) {
 	keys := make([]waitKey, 0, len(t.parts))
 	for i := range t.parts {
 		p := &t.parts[i]
-		if p.log != log.NoLog {
+		switch {
+		case p.log == log.NoLog:
+		case t.replica >= 0: // it moves when the log is written, or the leadership ends, which wakes both
+			keys = append(keys, waitKey{kind: waitWritten, id: uint64(p.log)})
+		default:
 			keys = append(keys, waitKey{kind: waitPartition, id: uint64(p.log)})
 		}
 		if p.ticket != 0 {
 			keys = append(keys, waitKey{kind: waitTicket, id: uint64(p.ticket)})
 		}
+	}
+	if t.replica >= 0 {
+		keys = append(keys, waitKey{kind: waitLed})
 	}
 	t.parked = true
 	b.park(t.r, t, t.deadline, keys...)
@@ -185,7 +204,7 @@ func (t *fetchTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
 		p := &t.parts[i]
 		t.look(b, now, p, left, total == 0, out)
 		switch {
-		case p.code != wire.None || p.diverged:
+		case p.code != wire.None || p.diverged || p.nearer:
 			news = true
 		case p.ticket != 0:
 			seeking = true
@@ -195,7 +214,9 @@ func (t *fetchTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
 			left -= min(left, p.slice.Len)
 		}
 	}
-	over := now.Mono >= t.deadline
+	t.booked = true
+	// A follower whose request waits here could not ask for what it has to follow from now on.
+	over := now.Mono >= t.deadline || t.replica >= 0 && t.led != b.repl.led
 	if seeking {
 		return false // a seek ends in its own time, and late is better than never
 	}
@@ -215,21 +236,22 @@ func (t *fetchTask) look(b *Broker, now core.Now, p *fetchPart, left int64, firs
 	if h != nil {
 		p.log = h.log
 	}
-	if code == wire.None {
-		code = checkEpoch(w.LeaderEpoch, h.leader.Epoch())
+	leads := core.Epoch(-1)
+	switch {
+	case code == wire.None:
+		leads = h.leader.Epoch()
+	case code == wire.NotLeaderOrFollower && h != nil && h.follower != nil && !h.follower.Busy() && t.replica < 0 && t.r.header.Version >= 11:
+		code, leads = wire.None, h.follower.Epoch() // a consumer may read from any replica (KIP-392)
 	}
-	if code == wire.None && t.replica >= 0 {
-		code = wire.NotLeaderOrFollower // no other broker holds a replica yet
+	if code == wire.None {
+		code = checkEpoch(w.LeaderEpoch, leads)
 	}
 	if code != wire.None {
-		p.code, p.ticket = code, 0
-		if x := b.img.Partition(w.Topic, w.Partition); x != nil && (code == wire.NotLeaderOrFollower || code == wire.FencedLeaderEpoch) {
-			p.leader, p.leads = x.Leader, x.LeaderEpoch
-		}
+		t.notHere(b, p, code)
 		return
 	}
 	l := b.store.Log(h.log)
-	p.high, p.stable, p.start = h.leader.High(), l.LastStable(), l.Start()
+	p.high, p.stable, p.start = l.High(), l.LastStable(), l.Start()
 	if w.LastEpoch >= 0 && t.diverges(b, p, l) {
 		return
 	}
@@ -237,11 +259,62 @@ func (t *fetchTask) look(b *Broker, now core.Now, p *fetchPart, left int64, firs
 		p.refuse(wire.OffsetOutOfRange)
 		return
 	}
-	upTo := p.high
+	upTo := min(p.high, l.Written())
+	switch {
+	case t.replica >= 0:
+		if code := t.book(b, now, h, p, out); code != wire.None {
+			t.notHere(b, p, code)
+			return
+		}
+		p.high, upTo = h.leader.High(), l.Written()
+	case b.cfg.ReadNear && t.rack != "" && h.leader != nil:
+		if p.near, p.nearer = b.nearest(h, w.Offset, t.rack); p.nearer {
+			p.ticket = 0
+			return
+		}
+	}
 	if t.committed {
-		upTo = p.stable
+		upTo = min(p.stable, upTo)
 	}
 	t.locate(b, now, p, upTo, left, first, out)
+}
+
+// nearest is the replica that a consumer of a rack should rather read from: of those in sync that have the offset, the one
+// that is furthest. There is none if the leader is in that rack itself.
+func (b *Broker) nearest(h *hosted, at core.Offset, rack string) (best core.NodeID, ok bool) {
+	x := b.img.Partition(h.tp.Topic, h.tp.Partition)
+	if x == nil || b.cfg.HasRack && b.cfg.Rack == rack {
+		return core.NoNode, false
+	}
+	furthest := core.Offset(-1)
+	for _, n := range x.Replicas {
+		k := b.img.Broker(n)
+		if k == nil || k.Fenced || !k.HasRack || k.Rack != rack {
+			continue
+		}
+		if end, has := h.leader.Holds(n, at); has && end > furthest {
+			best, furthest, ok = n, end, true
+		}
+	}
+	return best, ok
+}
+
+// notHere leaves nothing in a part but its error, and who leads, if the client's idea of that is old.
+func (t *fetchTask) notHere(b *Broker, p *fetchPart, code wire.Code) {
+	p.refuse(code)
+	w := &p.want
+	if x := b.img.Partition(w.Topic, w.Partition); x != nil && (code == wire.NotLeaderOrFollower || code == wire.FencedLeaderEpoch) {
+		p.leader, p.leads = x.Leader, x.LeaderEpoch
+	}
+}
+
+// book takes a follower's offset into the leader's account, once for each request: its epoch is the leader's, it has not
+// diverged, and its offset is in range.
+func (t *fetchTask) book(b *Broker, now core.Now, h *hosted, p *fetchPart, out *core.Out) wire.Code {
+	if t.booked {
+		return wire.None
+	}
+	return b.booked(now, h, core.NodeID(t.replica), t.follower, p.want.Offset, p.want.LogStart, out)
 }
 
 // refuse leaves nothing in a part but its error.
@@ -296,10 +369,14 @@ func (t *fetchTask) locate(b *Broker, now core.Now, p *fetchPart, upTo core.Offs
 
 func (t *fetchTask) seek(b *Broker, now core.Now, p *fetchPart, out *core.Out) {
 	if p.ticket != 0 {
-		if _, done := b.found(waitKey{kind: waitTicket, id: uint64(p.ticket)}); !done {
+		got, done := b.found(waitKey{kind: waitTicket, id: uint64(p.ticket)})
+		if !done {
 			return // still under way
 		}
-		p.ticket = 0
+		if p.ticket = 0; got.err == core.IOError { // the file is damaged there: an empty answer would look like the end
+			p.refuse(wire.KafkaStorageError)
+			return
+		}
 	}
 	if p.seeks++; p.seeks > SeeksPerFetchMax {
 		out.Mark("broker.fetch-seeks-in-vain")
@@ -355,7 +432,7 @@ func (t *fetchTask) answer(b *Broker, now core.Now, out *core.Out) {
 		if p.leader >= 0 {
 			nodes = append(nodes, p.leader)
 		}
-		b.countFetched(p)
+		b.countFetched(t, p)
 	}
 	reply.Nodes = b.endpoints(nodes, b.listener(t.r))
 	if t.open && t.r.header.Version >= 7 {
@@ -375,7 +452,7 @@ func (t *fetchTask) openSession(b *Broker, now core.Now) int32 {
 }
 
 func (p *fetchPart) news() fetch.News {
-	return fetch.News{Error: p.code != wire.None, High: p.high, Start: p.start, Bytes: p.slice.Len, Diverged: p.diverged}
+	return fetch.News{Error: p.code != wire.None, High: p.high, Start: p.start, Bytes: p.slice.Len, Diverged: p.diverged, Replica: p.nearer}
 }
 
 func (t *fetchTask) row(p *fetchPart) fetch.Partition {
@@ -383,7 +460,7 @@ func (t *fetchTask) row(p *fetchPart) fetch.Partition {
 		Partition: p.want.Partition, Code: int16(p.code), High: p.high, LastStable: p.stable, Start: p.start,
 		Committed: t.committed, Diverged: p.diverged, DivergeEpoch: p.divergeEpoch, DivergeEnd: p.divergeEnd,
 		TellLeader: p.leader >= 0 && t.r.header.Version >= 16, Leader: p.leader, LeaderEpoch: p.leads,
-		File: p.slice.File, Pos: p.slice.Pos, Len: p.slice.Len,
+		TellNear: p.nearer, Near: p.near, File: p.slice.File, Pos: p.slice.Pos, Len: p.slice.Len,
 	}
 }
 
@@ -396,9 +473,13 @@ func (b *Broker) sendFetch(r request, reply *fetch.Reply, out *core.Out) {
 	b.answer(r, true, out, pieces...)
 }
 
-func (b *Broker) countFetched(p *fetchPart) {
+func (b *Broker) countFetched(t *fetchTask, p *fetchPart) {
 	if p.code != wire.None {
 		b.counts.fetchFailed++
+	}
+	if t.replica >= 0 {
+		b.repl.counts.bytesOut += p.slice.Len
+		return
 	}
 	if h := b.parts.at(p.log); h != nil && p.slice.Len > 0 {
 		h.bytesOut += p.slice.Len

@@ -16,7 +16,7 @@ func (b *Broker) metadata(now core.Now, r request, q *kmsg.MetadataRequest, out 
 	t.topicOps, t.clusterOps = q.IncludeTopicAuthorizedOperations, q.IncludeClusterAuthorizedOperations
 	t.all = q.Topics == nil || r.header.Version == 0 && len(q.Topics) == 0
 	create := b.cfg.AutoCreate && (r.header.Version < 4 || q.AllowAutoTopicCreation)
-	seen, made := make(map[metadataTopic]bool, len(q.Topics)), 0
+	seen, made, waits := make(map[metadataTopic]bool, len(q.Topics)), 0, false
 	for _, topic := range q.Topics {
 		want := metadataTopic{id: topic.TopicID}
 		if topic.Topic != nil {
@@ -31,17 +31,24 @@ func (b *Broker) metadata(now core.Now, r request, q *kmsg.MetadataRequest, out 
 		}
 		if want.named && create && made < AutoCreatePerRequestMax && b.img.Topic(want.name) == nil {
 			made++
-			want.code, t.until = b.autoCreate(now, want.name, t.until, out)
+			want.code = b.autoCreate(now, want.name, out)
 			want.creating = want.code == wire.None
+			waits = waits || want.creating
 		}
 		t.topics = append(t.topics, want)
 	}
-	if t.until == 0 || t.code != wire.None {
+	if !waits || t.code != wire.None {
 		t.answer(b, now, out)
 		return
 	}
 	t.deadline = now.Mono.After(autoCreateWait)
-	b.park(r, t, t.deadline, waitKey{kind: waitImage})
+	keys := []waitKey{{kind: waitImage}}
+	for i := range t.topics {
+		if t.topics[i].creating {
+			keys = append(keys, waitKey{kind: waitCreate, name: t.topics[i].name})
+		}
+	}
+	b.park(r, t, t.deadline, keys...)
 }
 
 // AutoCreatePerRequestMax bounds the topics that one request makes on the way. Those beyond are unknown: the client
@@ -60,7 +67,6 @@ type metadataTask struct {
 	topicOps   bool
 	clusterOps bool
 	code       wire.Code
-	until      core.Offset // the image's end that holds the new topics
 	deadline   core.Time
 }
 
@@ -74,10 +80,16 @@ type metadataTopic struct {
 
 // Advance waits until the topics are there and their logs can be written.
 func (t *metadataTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
-	if b.img.End() < t.until || b.parts.opening > 0 {
-		if !b.gone(t.r) && now.Mono < t.deadline {
-			return false
+	waits := false
+	for i := range t.topics {
+		if want := &t.topics[i]; want.creating {
+			code, done := b.madeTopic(want.name)
+			want.code, want.creating = code, !done
+			waits = waits || !done
 		}
+	}
+	if waits && !b.gone(t.r) && now.Mono < t.deadline {
+		return false
 	}
 	t.answer(b, now, out)
 	return true

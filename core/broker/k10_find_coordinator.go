@@ -4,7 +4,6 @@ import (
 	"strconv"
 
 	"klamm/core"
-	"klamm/core/controller"
 	"klamm/core/wire"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -21,11 +20,10 @@ func (b *Broker) findCoordinator(now core.Now, r request, q *kmsg.FindCoordinato
 		t.keys = []string{q.CoordinatorKey}
 	}
 	if t.kind == keyGroup && len(t.keys) > 0 && b.img.Topic(offsetsTopic) == nil {
-		t.until, _ = b.makeOffsetsTopic(now, out)
-	}
-	if t.until > 0 {
-		b.park(r, t, now.Mono.After(autoCreateWait), waitKey{kind: waitImage})
-		return
+		if b.makeOffsetsTopic(now, out) == wire.None {
+			b.park(r, t, now.Mono.After(autoCreateWait), waitKey{kind: waitImage}, waitKey{kind: waitCreate, name: offsetsTopic})
+			return
+		}
 	}
 	t.answer(b, now, out)
 }
@@ -43,7 +41,6 @@ type findTask struct {
 	listener string
 	kind     int8
 	keys     []string
-	until    core.Offset // the image's end that holds the topic
 }
 
 // Advance waits until the topic is there and its logs can be written.
@@ -52,7 +49,7 @@ func (t *findTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
 		b.noReply(now, t.r, out)
 		return true
 	}
-	if (b.img.End() < t.until || b.parts.opening > 0) && now.Mono < b.deadline() {
+	if _, done := b.madeTopic(offsetsTopic); !done && now.Mono < b.deadline() {
 		return false
 	}
 	t.answer(b, now, out)
@@ -108,32 +105,4 @@ func (t *findTask) find(b *Broker, key string) kmsg.FindCoordinatorResponseCoord
 		}
 	}
 	return c
-}
-
-// makeOffsetsTopic has the controller make __consumer_offsets. It returns the end of the metadata log that holds it,
-// or 0 and why it cannot be made now.
-func (b *Broker) makeOffsetsTopic(now core.Now, out *core.Out) (core.Offset, wire.Code) {
-	if b.ctl.Image().Topic(offsetsTopic) != nil { // on its way
-		return b.ctl.Image().End(), wire.None
-	}
-	records, code, text := b.ctl.CreateInternal(controller.Offsets(b.cfg.OffsetsPartitions, b.offsetsReplication(), b.cfg.OffsetsSegment))
-	if code != wire.None {
-		b.note(now, core.Warn, offsetsTopic+" cannot be made, so groups cannot be served: "+code.String()+" "+text+
-			"; with fewer brokers than replicas, set offsets.topic.replication.factor", out)
-		return 0, code
-	}
-	end, ok := b.appendMetadata(now, records, out)
-	if !ok {
-		return 0, wire.UnknownTopicOrPartition
-	}
-	return end, wire.None
-}
-
-// offsetsReplication is offsets.topic.replication.factor, if it was set. Its default of 3 is more than a small cluster
-// has: there as many as there are brokers have to do.
-func (b *Broker) offsetsReplication() int16 {
-	if _, set := b.cfg.Static.Get("offsets.topic.replication.factor"); set {
-		return b.cfg.OffsetsReplication
-	}
-	return int16(min(int(b.cfg.OffsetsReplication), max(1, len(b.img.Brokers()))))
 }

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"klamm/core"
+	"klamm/core/controller"
 	"klamm/core/image"
 	"klamm/core/wire"
 
@@ -17,21 +18,20 @@ func (b *Broker) apiVersions(now core.Now, r request, q *kmsg.ApiVersionsRequest
 		b.reply(now, r, resp, out)
 		return
 	}
-	for _, key := range wire.Keys() {
-		served, _ := wire.Served(key)
+	side := b.sideOf(r)
+	for _, key := range side.Keys() {
+		served, _ := side.Served(key)
 		k := kmsg.NewApiVersionsResponseApiKey()
 		k.ApiKey, k.MinVersion, k.MaxVersion = key, served.Advertised, served.Max
 		resp.ApiKeys = append(resp.ApiKeys, k)
 	}
-	if self := b.img.Broker(b.cfg.NodeID); self != nil {
-		for _, f := range self.Features {
-			if f.Min == 0 && r.header.Version < 4 {
-				continue // older clients reject a minimum of 0
-			}
-			k := kmsg.NewApiVersionsResponseSupportedFeature()
-			k.Name, k.MinVersion, k.MaxVersion = f.Name, f.Min, f.Max
-			resp.SupportedFeatures = append(resp.SupportedFeatures, k)
+	for _, f := range controller.Supported() {
+		if f.Min == 0 && r.header.Version < 4 {
+			continue // older clients reject a minimum of 0
 		}
+		k := kmsg.NewApiVersionsResponseSupportedFeature()
+		k.Name, k.MinVersion, k.MaxVersion = f.Name, f.Min, f.Max
+		resp.SupportedFeatures = append(resp.SupportedFeatures, k)
 	}
 	resp.FinalizedFeaturesEpoch = int64(b.img.End()) - 1
 	for _, f := range b.img.Features() {

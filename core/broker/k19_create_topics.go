@@ -12,5 +12,5 @@ import (
 // over two requests; Apache Kafka lets that through.
 func (b *Broker) createTopics(now core.Now, r request, q *kmsg.CreateTopicsRequest, out *core.Out) {
 	resp, records := b.ctl.CreateTopics(q)
-	b.propose(now, r, resp, records, out)
+	b.propose(now, r, q, resp, records, out)
 }

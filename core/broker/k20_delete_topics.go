@@ -10,5 +10,5 @@ import (
 // directories are renamed at once and removed after file.delete.delay.ms.
 func (b *Broker) deleteTopics(now core.Now, r request, q *kmsg.DeleteTopicsRequest, out *core.Out) {
 	resp, records := b.ctl.DeleteTopics(q)
-	b.propose(now, r, resp, records, out)
+	b.propose(now, r, q, resp, records, out)
 }

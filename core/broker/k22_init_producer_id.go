@@ -2,7 +2,6 @@ package broker
 
 import (
 	"klamm/core"
-	"klamm/core/controller"
 	"klamm/core/wire"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -14,8 +13,7 @@ import (
 // block is on its way.
 type producerIDs struct {
 	next, end int64
-	asked     core.Offset // the end of the metadata log that brings the next block, or 0
-	first     int64       // the first id of that block
+	asked     bool
 }
 
 // initProducerID serves InitProducerId v0-v5 for idempotent producers. A transactional id is refused with
@@ -49,9 +47,15 @@ type producerIDTask struct{ r request }
 func (t *producerIDTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
 	ids := &b.ids
 	if ids.next == ids.end {
-		if ids.asked == 0 && !b.askProducerIDs(now, out) {
-			b.refuseProducerID(now, t.r, wire.CoordinatorNotAvailable, out)
+		if got, ok := b.found(waitKey{kind: waitIDs}); ok {
+			b.refuseProducerID(now, t.r, got.code, out)
 			return true
+		}
+		if !ids.asked {
+			ids.asked = true
+			q := kmsg.NewPtrAllocateProducerIDsRequest()
+			q.BrokerID, q.BrokerEpoch = int32(b.cfg.NodeID), int64(b.life.epoch)
+			b.askController(now, askProducerIDs, 0, q, out)
 		}
 		return false
 	}
@@ -62,11 +66,17 @@ func (t *producerIDTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
 	return true
 }
 
-// producerIDsCommitted takes the block over once it is committed: an id given out earlier could be given out again
-// by another life of the cluster.
-func (b *Broker) producerIDsCommitted() {
-	if ids := &b.ids; ids.asked != 0 && b.img.End() >= ids.asked {
-		ids.next, ids.end, ids.asked = ids.first, ids.first+controller.ProducerIDBlock, 0
-		b.wake(waitKey{kind: waitIDs})
+// producerIDsAllocated takes a block over. The controller answers once it is committed: an id given out earlier could be
+// given out again by another life of the cluster.
+func (b *Broker) producerIDsAllocated(now core.Now, resp kmsg.Response, out *core.Out) {
+	ids := &b.ids
+	ids.asked = false
+	r, ok := resp.(*kmsg.AllocateProducerIDsResponse)
+	if !ok || r.ErrorCode != 0 || r.ProducerIDLen <= 0 {
+		out.Mark("broker.no-producer-ids")
+		b.deliver(result{key: waitKey{kind: waitIDs}, code: wire.CoordinatorNotAvailable}) // clients ask again
+		return
 	}
+	ids.next, ids.end = r.ProducerIDStart, r.ProducerIDStart+int64(r.ProducerIDLen)
+	b.wake(waitKey{kind: waitIDs})
 }

@@ -10,5 +10,5 @@ import (
 // configured; loggers and client metrics cannot.
 func (b *Broker) alterConfigs(now core.Now, r request, q *kmsg.AlterConfigsRequest, out *core.Out) {
 	resp, records := b.ctl.AlterConfigs(q)
-	b.propose(now, r, resp, records, out)
+	b.propose(now, r, q, resp, records, out)
 }

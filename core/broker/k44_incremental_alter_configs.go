@@ -10,5 +10,5 @@ import (
 // groups can be configured; loggers and client metrics cannot.
 func (b *Broker) incrementalAlterConfigs(now core.Now, r request, q *kmsg.IncrementalAlterConfigsRequest, out *core.Out) {
 	resp, records := b.ctl.IncrementalAlterConfigs(q)
-	b.propose(now, r, resp, records, out)
+	b.propose(now, r, q, resp, records, out)
 }

@@ -15,16 +15,29 @@ const (
 	controllerEndpoints = 2
 )
 
-// describeCluster serves DescribeCluster v0-v2. Controllers are not to be asked for here: this is a broker's listener.
+// describeCluster serves DescribeCluster v0-v2: brokers on the broker listener, controllers on the controller listener.
 func (b *Broker) describeCluster(now core.Now, r request, q *kmsg.DescribeClusterRequest, out *core.Out) {
 	resp := kmsg.NewPtrDescribeClusterResponse()
-	resp.EndpointType, resp.ControllerID = brokerEndpoints, -1
-	if r.header.Version >= 1 && q.EndpointType != brokerEndpoints {
-		code, text := wire.UnsupportedEndpointType, "Unsupported endpoint type "+strconv.Itoa(int(q.EndpointType))
-		if q.EndpointType == controllerEndpoints {
-			code, text = wire.MismatchedEndpointType, "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER"
+	side, here, there := brokerEndpoints, "BROKER", "CONTROLLER"
+	if b.sideOf(r) == wire.ControllerSide {
+		side, here, there = controllerEndpoints, there, here
+	}
+	resp.EndpointType, resp.ControllerID = int8(side), -1
+	if asked := int(q.EndpointType); r.header.Version >= 1 && asked != side {
+		code, text := wire.UnsupportedEndpointType, "Unsupported endpoint type "+strconv.Itoa(asked)
+		if asked == brokerEndpoints || asked == controllerEndpoints {
+			code, text = wire.MismatchedEndpointType, "The request was sent to an endpoint of type "+here+", but we wanted an endpoint of type "+there
 		}
 		resp.ErrorCode, resp.ErrorMessage = int16(code), &text
+		b.reply(now, r, resp, out)
+		return
+	}
+	resp.ClusterID = b.boot.clusterID
+	if q.IncludeClusterAuthorizedOperations {
+		resp.ClusterAuthorizedOperations = clusterOperations
+	}
+	if side == controllerEndpoints {
+		b.describeControllers(b.listener(r), resp)
 		b.reply(now, r, resp, out)
 		return
 	}
@@ -41,10 +54,21 @@ func (b *Broker) describeCluster(now core.Now, r request, q *kmsg.DescribeCluste
 		}
 		resp.Brokers = append(resp.Brokers, k)
 	}
-	resp.ClusterID = b.boot.clusterID
 	resp.ControllerID = int32(b.cfg.NodeID) // any live broker forwards what is for the controller (KIP-590)
-	if q.IncludeClusterAuthorizedOperations {
-		resp.ClusterAuthorizedOperations = clusterOperations
-	}
 	b.reply(now, r, resp, out)
+}
+
+// describeControllers names the registered controllers and the active one.
+func (b *Broker) describeControllers(listener string, resp *kmsg.DescribeClusterResponse) {
+	leader, _ := b.node.Leader()
+	resp.ControllerID = int32(leader)
+	for _, n := range b.img.Controllers() {
+		for _, e := range n.Endpoints {
+			if e.Name == listener {
+				k := kmsg.NewDescribeClusterResponseBroker()
+				k.NodeID, k.Host, k.Port = int32(n.ID), e.Host, int32(e.Port)
+				resp.Brokers = append(resp.Brokers, k)
+			}
+		}
+	}
 }

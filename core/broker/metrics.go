@@ -62,7 +62,7 @@ func (c *counters) refused(v batch.Verdict, bytes int) {
 func (b *Broker) Report(now core.Now) *core.Report {
 	r := &core.Report{Ready: b.stage == stageReady}
 	if !r.Ready {
-		r.Reasons = append(r.Reasons, stageTexts[b.stage])
+		r.Reasons = append(r.Reasons, b.whyNot()...)
 	}
 	if b.stage == stagePartitions {
 		r.Reasons = append(r.Reasons, strconv.Itoa(b.parts.opening)+" partitions are not open yet")
@@ -166,6 +166,12 @@ func (b *Broker) reportTopics(m *reporter) {
 	m.add(core.Gauge, "kafka_server_replicamanager_underreplicatedpartitions", "partitions whose in-sync set lacks a replica", int64(under))
 	m.add(core.Gauge, "kafka_server_replicamanager_underminisrpartitioncount", "partitions with too few replicas in sync for acks=all", int64(belowMin))
 	m.add(core.Gauge, "kafka_server_replicamanager_atminisrpartitioncount", "partitions with just enough replicas in sync for acks=all", int64(atMin))
+	r := &b.repl.counts
+	m.add(core.Counter, "kafka_server_replicamanager_isrshrinks_total", "in-sync sets that this broker asked to shrink", r.shrinks)
+	m.add(core.Counter, "kafka_server_replicamanager_isrexpands_total", "in-sync sets that this broker asked to grow", r.expands)
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_replicationbytesin_total", "bytes copied from leaders", r.bytesIn)
+	m.add(core.Counter, "kafka_server_brokertopicmetrics_replicationbytesout_total", "bytes copied to followers", r.bytesOut)
+	m.add(core.Counter, "klamm_server_replica_fetches_failed_total", "requests of followers that their leaders did not answer, or refused whole", r.failed)
 	m.add(core.Gauge, "kafka_server_replicamanager_produceridcount", "producers that the logs remember", int64(producers))
 }
 

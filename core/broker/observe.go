@@ -1,6 +1,29 @@
 package broker
 
-import "klamm/core/log"
+import (
+	"klamm/core"
+	"klamm/core/log"
+	"klamm/core/shard"
+)
 
 // Store lets a simulator look at the logs between two Steps. It only looks: nil before boot has come to the logs.
 func (b *Broker) Store() *log.Store { return b.store }
+
+// Ready is what Report says of it, without the rest.
+func (b *Broker) Ready() bool { return b.stage == stageReady }
+
+// OldestUnused is the deadline of the member id that was given out longest ago, of those that nobody has used yet, and
+// its group; Never if there is none.
+func (b *Broker) OldestUnused() (deadline core.Time, of string) {
+	deadline = core.Never
+	for i := range b.coords.list {
+		c := &b.coords.list[i]
+		if c.shard.Phase() != shard.Active {
+			continue
+		}
+		if at, name := c.groups.OldestUnused(); at < deadline {
+			deadline, of = at, name
+		}
+	}
+	return deadline, of
+}

@@ -1,6 +1,11 @@
 package broker
 
-import "klamm/core"
+import (
+	"klamm/core"
+	"klamm/core/wire"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
 
 // Task is a request, or a job, that outlives its Step. See core.Task.
 type Task = core.Task[Broker]
@@ -17,6 +22,11 @@ const (
 	waitGroup                     // a group. Name: its id
 	waitWork                      // a piece of work of table 1. ID: its core.Op
 	waitIDs                       // a block of producer ids
+	waitLed                       // the beginning of a leadership here
+	waitCreate                    // a topic that the controller is asked to make. Name: its name
+	waitForward                   // the answer to a forwarded request. ID: its number
+	waitQuorum                    // an answer of the quorum's node. ID: its ticket
+	waitLeader                    // another leader of the metadata log
 )
 
 // waitKey is one thing that a Task waits for. Whoever changes the thing calls wake with the same key.
@@ -117,6 +127,13 @@ func (b *Broker) deadline() core.Time {
 		return core.Never
 	}
 	return b.tasks.slots[b.tasks.at].deadline
+}
+
+// wakeAt has the Task that is being advanced woken at another time than its deadline so far.
+func (b *Broker) wakeAt(t core.Time) {
+	core.Must(b.tasks.at >= 0, "a task is being advanced")
+	b.tasks.slots[b.tasks.at].deadline = t
+	b.setTaskTimer(b.tasks.at)
 }
 
 // setTaskTimer makes sure that a timer comes no later than the deadline. Timers cannot be taken out, so
@@ -248,6 +265,8 @@ type result struct {
 	offset    core.Offset
 	timestamp int64
 	epoch     core.Epoch
+	code      wire.Code
+	resp      kmsg.Response
 }
 
 // deliver hands a result to the Tasks that wait for its key; without one it is forgotten.

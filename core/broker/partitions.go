@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"klamm/core"
 	"klamm/core/batch"
 	"klamm/core/fetch"
@@ -13,7 +15,7 @@ import (
 // partitions is what this broker hosts of the image.
 //
 // Invariants: byLog[i] is the partition whose log has the id i; names and ids lead to the same topics;
-// opening counts the hosted partitions whose logs cannot be used yet.
+// opening counts the hosted partitions whose logs cannot be used yet, of all topics and of each.
 type partitions struct {
 	byLog   []hosted
 	topics  []hostedTopic
@@ -28,6 +30,8 @@ type hostedTopic struct {
 	name string
 	id   core.TopicID
 	logs []log.LogID // by partition; log.NoLog where this broker has no replica
+
+	opening int
 }
 
 // hosted is one partition that has a replica here.
@@ -36,7 +40,11 @@ type hosted struct {
 	log              log.LogID
 	tp               core.TopicPartition
 	id               core.TopicID
-	leader           *replica.Leader // nil while another broker leads, or the log is not open
+	leader           *replica.Leader   // nil while another broker leads, or the log is not open
+	follower         *replica.Follower // nil unless another broker leads and the log is open
+	copying          copying
+	isrQueued        bool      // a change of its in-sync set waits to be sent
+	isrRests         core.Time // none is asked for before
 	cfg              log.Config
 	maxMessage       int
 	target           batch.Target // compression.type
@@ -118,6 +126,24 @@ func (p *partitions) written(b *Broker, id log.LogID, end core.Offset) bool {
 	return h != nil && !h.offline() && b.store.Log(id).Written() >= end
 }
 
+// count counts a partition that is opening in or out.
+func (p *partitions) count(h *hosted, n int) {
+	p.opening += n
+	if i, ok := p.ids[h.id]; ok {
+		p.topics[i].opening += n
+	}
+}
+
+// anyOpening reports whether a partition of one of these topics is.
+func (p *partitions) anyOpening(ids ...core.TopicID) bool {
+	for _, id := range ids {
+		if i, ok := p.ids[id]; ok && p.topics[i].opening > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // maxMessageBytes is the effective max.message.bytes; h may be nil.
 func (b *Broker) maxMessageBytes(h *hosted) int {
 	if h == nil {
@@ -159,14 +185,17 @@ func (b *Broker) hostPartition(now core.Now, t *image.Topic, x *image.Partition,
 	if at < 0 {
 		return
 	}
+	core.Must(topic.logs[x.ID] == log.NoLog, "a partition is hosted once")
 	tp := core.TopicPartition{Topic: t.Name, Partition: x.ID}
 	cfg := b.topicConfig(t.Name)
+	first := cfg
+	first.Delete = false // until it leads: see logConfig
 	id, found := b.store.Find(tp)
 	if found {
-		b.store.SetConfig(now, id, cfg, out)
+		b.store.SetConfig(now, id, first, out)
 		b.store.SetTopicID(now, id, t.ID, out) // if it has none
 	} else {
-		id = b.store.Create(now, tp, t.ID, cfg, out)
+		id = b.store.Create(now, tp, t.ID, first, out)
 	}
 	topic.logs[x.ID] = id
 	for len(p.byLog) <= int(id) {
@@ -182,22 +211,97 @@ func (b *Broker) hostPartition(now core.Now, t *image.Topic, x *image.Partition,
 	case l.Online():
 		b.openPartition(now, h, out)
 	default:
-		p.opening++
+		p.count(h, 1)
 	}
 }
 
 // openPartition takes a partition whose log can be used into service.
 func (b *Broker) openPartition(now core.Now, h *hosted, out *core.Out) {
 	h.open = true
+	b.takeRole(now, h, out)
+}
+
+// takeRole makes of a partition what the image says: led here, following another broker, or neither. It is called
+// whenever the image, the broker's own standing or the log may have changed; what is so already is left as it is.
+//
+// The role changes before anything is done to the log: what a leader of the last epoch still wanted to append is refused from here on.
+func (b *Broker) takeRole(now core.Now, h *hosted, out *core.Out) {
 	x := b.img.Partition(h.tp.Topic, h.tp.Partition)
-	if x == nil || x.Leader != b.cfg.NodeID || !b.img.Live(b.cfg.NodeID) {
-		return // of a fenced broker the image still has the leaderships of its former life: they are over
+	l := b.store.Log(h.log)
+	ready := x != nil && h.open && !h.gone && !h.offline() && l.Online() && !l.Busy()
+	switch {
+	case ready && x.Leader == b.cfg.NodeID && b.img.Live(b.cfg.NodeID): // of a fenced broker the image still has the leaderships of its former life: they are over
+		b.stopFollowing(h)
+		if h.leader == nil || h.leader.Epoch() != x.LeaderEpoch {
+			b.lead(now, h, x, out)
+			return
+		}
+		h.leader.SetRecovering(x.Recovering)
+		rose := h.leader.Replicas(now.Mono, b.replicas(x))
+		b.rose(now, h, h.leader.Agreed(now.Mono, x.ISR, x.Epoch) || rose, out)
+	case ready && x.Leader != b.cfg.NodeID && x.Leader != core.NoNode:
+		b.stopLeading(now, h, out)
+		if f := h.follower; f != nil && f.Leader() == x.Leader && f.Epoch() == x.LeaderEpoch {
+			return
+		}
+		b.stopFollowing(h)
+		f, first := replica.Follow(x.Leader, x.LeaderEpoch, b.own(h))
+		h.follower = f
+		b.follow(now, h, first, out)
+		b.roleChanged(h)
+		b.replicate(now, out)
+	default: // a log that is being cut comes here again when it is
+		b.stopLeading(now, h, out)
+		b.stopFollowing(h)
 	}
+}
+
+// lead begins a leadership.
+func (b *Broker) lead(now core.Now, h *hosted, x *image.Partition, out *core.Out) {
 	l := b.store.Log(h.log)
 	h.leader = replica.Lead(now.Mono, b.terms(h, x), l.Start(), l.End(), l.Safe(), l.High())
+	h.isrRests = 0
+	b.repl.led++
+	b.wake(waitKey{kind: waitLed})
+	b.store.SetConfig(now, h.log, b.logConfig(h), out)
 	b.store.BeginEpoch(now, h.log, x.LeaderEpoch, out)
 	b.store.SetHigh(now, h.log, h.leader.High(), out)
+	if h.leader.SetRecovering(x.Recovering); x.Recovering {
+		b.proposeISR(now, h, out)
+	}
+	b.roleChanged(h)
+}
+
+// stopLeading ends a leadership. Whoever waits for it is told.
+func (b *Broker) stopLeading(now core.Now, h *hosted, out *core.Out) {
+	if h.leader == nil {
+		return
+	}
+	h.leader = nil
+	b.store.SetConfig(now, h.log, b.logConfig(h), out)
+	b.roleChanged(h)
+}
+
+// stopFollowing ends the following of a leader.
+func (b *Broker) stopFollowing(h *hosted) {
+	if h.follower != nil {
+		b.placed(h, h.follower.Leader())
+		h.follower = nil
+	}
+}
+
+// roleChanged wakes whoever waits for a partition, followers of other brokers included.
+func (b *Broker) roleChanged(h *hosted) {
 	b.wake(waitKey{kind: waitPartition, id: uint64(h.log)})
+	b.wake(waitKey{kind: waitWritten, id: uint64(h.log)})
+}
+
+// logConfig is the configuration of a hosted log. Only a leader decides what retention lets go: a follower's log starts where
+// its leader's does.
+func (b *Broker) logConfig(h *hosted) log.Config {
+	c := h.cfg
+	c.Delete = c.Delete && h.leader != nil
+	return c
 }
 
 // terms are what the image says of a leadership.
@@ -234,6 +338,9 @@ func (b *Broker) imageChanged(now core.Now, d *image.Delta, out *core.Out) {
 			b.partitionChanged(now, c, out)
 		}
 	}
+	if len(d.Brokers) > 0 {
+		b.brokersChanged(now, d, out)
+	}
 	for _, r := range d.Configs {
 		switch r.Kind {
 		case image.TopicResource:
@@ -248,30 +355,54 @@ func (b *Broker) imageChanged(now core.Now, d *image.Delta, out *core.Out) {
 	b.wake(waitKey{kind: waitImage})
 }
 
-// partitionChanged takes in news of a partition: a new leadership, or a new in-sync set of the one there is.
+// partitionChanged takes in news of a partition: a new leadership, a new in-sync set of the one there is, or a reassignment that
+// brings a replica here or takes it away.
 func (b *Broker) partitionChanged(now core.Now, c image.PartitionChange, out *core.Out) {
 	t := b.parts.topic(c.Topic.Name, core.TopicID{}, false)
-	if t == nil || int(c.New.ID) >= len(t.logs) {
+	if t == nil {
 		return
 	}
-	h := b.parts.at(t.logs[c.New.ID])
-	if h == nil || !h.open {
-		return
+	var h *hosted
+	if int(c.New.ID) < len(t.logs) {
+		h = b.parts.at(t.logs[c.New.ID])
 	}
-	rose := false
+	here := slices.Contains(c.New.Replicas, b.cfg.NodeID)
 	switch {
-	case c.New.Leader != b.cfg.NodeID:
-		h.leader = nil
-	case h.leader == nil || h.leader.Epoch() != c.New.LeaderEpoch:
-		b.openPartition(now, h, out)
-	default:
-		rose = h.leader.Replicas(now.Mono, b.replicas(c.New))
-		rose = h.leader.Agreed(now.Mono, c.New.ISR, c.New.Epoch) || rose
+	case h == nil && here:
+		b.hostPartition(now, c.Topic, c.New, out)
+	case h == nil:
+	case !here:
+		out.Mark("broker.replica-taken-away")
+		t.logs[c.New.ID] = log.NoLog
+		b.giveUp(now, h, out)
+	case h.open:
+		b.takeRole(now, h, out)
 	}
-	if rose {
-		b.store.SetHigh(now, h.log, h.leader.High(), out)
+}
+
+// brokersChanged takes in news of brokers: whether this one may lead, and whether the others may join in-sync sets.
+func (b *Broker) brokersChanged(now core.Now, d *image.Delta, out *core.Out) {
+	own := slices.Contains(d.Brokers, b.cfg.NodeID)
+	for _, n := range d.Brokers {
+		b.forgetLife(now, n)
 	}
-	b.wake(waitKey{kind: waitPartition, id: uint64(h.log)})
+	for i := range b.parts.byLog {
+		if h := &b.parts.byLog[i]; h.used && h.open && !h.gone && (own || h.leader != nil) {
+			b.takeRole(now, h, out)
+		}
+	}
+}
+
+// giveUp stops serving a partition and deletes its log. Whoever waits for it is told.
+func (b *Broker) giveUp(now core.Now, h *hosted, out *core.Out) {
+	if !h.open && !h.offline() {
+		b.parts.count(h, -1)
+	}
+	h.gone = true
+	b.stopFollowing(h)
+	h.leader = nil
+	b.store.Delete(now, h.log, out)
+	b.roleChanged(h)
 }
 
 // unhost gives up a topic that has left the image. Whoever waits for its partitions is told.
@@ -282,16 +413,9 @@ func (b *Broker) unhost(now core.Now, t *image.Topic, out *core.Out) {
 		return
 	}
 	for _, id := range p.topics[i].logs {
-		h := p.at(id)
-		if h == nil {
-			continue
+		if h := p.at(id); h != nil {
+			b.giveUp(now, h, out)
 		}
-		if !h.open && !h.offline() {
-			p.opening--
-		}
-		h.gone, h.leader = true, nil
-		b.store.Delete(now, id, out)
-		b.wake(waitKey{kind: waitPartition, id: uint64(id)})
 	}
 	if p.names[t.Name] == i {
 		delete(p.names, t.Name)
@@ -316,7 +440,7 @@ func (b *Broker) reconfigure(now core.Now, topic string, out *core.Out) {
 		}
 		h.cfg = cfg
 		b.setTopicFacts(h)
-		b.store.SetConfig(now, id, cfg, out)
+		b.store.SetConfig(now, id, b.logConfig(h), out)
 		if h.leader != nil && h.leader.SetMin(now.Mono, least) {
 			b.store.SetHigh(now, id, h.leader.High(), out)
 		}

@@ -14,6 +14,12 @@ type request struct {
 	header wire.Header
 	at     core.Time // when its turn came, monotonic
 	buf    []byte    // the whole frame. Byte slices of a decoded request point into it: whoever keeps one beyond the reply clones it
+
+	via   via
+	outer wire.Header // of the envelope, and
+	host  string      // the client's address, as the broker that passed it on says
+	kind  askKind     // viaSelf: who gets the reply,
+	a     uint64      // and what it was asked with
 }
 
 // route hands a request whose turn has come to its handler.
@@ -24,6 +30,10 @@ func (b *Broker) route(now core.Now, r request, body kmsg.Request, p *prepared, 
 	case *kmsg.ProduceRequest:
 		b.produce(now, r, q, p, out)
 	case *kmsg.FetchRequest:
+		if b.sideOf(r) == wire.ControllerSide { // of the metadata log: controllers serve no other
+			b.askQuorumNode(now, r, q, out)
+			return
+		}
 		b.fetch(now, r, q, out)
 	case *kmsg.ListOffsetsRequest:
 		b.listOffsets(now, r, q, out)
@@ -74,8 +84,33 @@ func (b *Broker) routeGroups(now core.Now, r request, body kmsg.Request, out *co
 	}
 }
 
-// routeAdmin routes the requests that change or describe the cluster.
+// routeAdmin routes the requests that describe the cluster, and hands on those that belong to the controller.
 func (b *Broker) routeAdmin(now core.Now, r request, body kmsg.Request, out *core.Out) {
+	switch q := body.(type) {
+	case *kmsg.DescribeConfigsRequest:
+		b.describeConfigs(now, r, q, out)
+	case *kmsg.DescribeLogDirsRequest:
+		b.describeLogDirs(now, r, q, out)
+	case *kmsg.DescribeClusterRequest:
+		b.describeCluster(now, r, q, out)
+	case *kmsg.DescribeTopicPartitionsRequest:
+		b.describeTopicPartitions(now, r, q, out)
+	case *kmsg.EnvelopeRequest:
+		b.envelope(now, r, q, out)
+	case *kmsg.VoteRequest, *kmsg.BeginQuorumEpochRequest, *kmsg.EndQuorumEpochRequest, *kmsg.FetchSnapshotRequest,
+		*kmsg.UpdateRaftVoterRequest:
+		b.askQuorumNode(now, r, body, out)
+	default:
+		b.toController(now, r, body, out)
+	}
+}
+
+// routeController routes the requests that only the active controller decides. It is asked for on that one alone.
+func (b *Broker) routeController(now core.Now, r request, body kmsg.Request, out *core.Out) {
+	if !b.active() {
+		b.refuse(now, r, body, wire.NotController, out)
+		return
+	}
 	switch q := body.(type) {
 	case *kmsg.CreateTopicsRequest:
 		b.createTopics(now, r, q, out)
@@ -83,18 +118,43 @@ func (b *Broker) routeAdmin(now core.Now, r request, body kmsg.Request, out *cor
 		b.deleteTopics(now, r, q, out)
 	case *kmsg.CreatePartitionsRequest:
 		b.createPartitions(now, r, q, out)
-	case *kmsg.DescribeConfigsRequest:
-		b.describeConfigs(now, r, q, out)
 	case *kmsg.AlterConfigsRequest:
 		b.alterConfigs(now, r, q, out)
 	case *kmsg.IncrementalAlterConfigsRequest:
 		b.incrementalAlterConfigs(now, r, q, out)
-	case *kmsg.DescribeLogDirsRequest:
-		b.describeLogDirs(now, r, q, out)
-	case *kmsg.DescribeClusterRequest:
-		b.describeCluster(now, r, q, out)
-	case *kmsg.DescribeTopicPartitionsRequest:
-		b.describeTopicPartitions(now, r, q, out)
+	case *kmsg.DescribeQuorumRequest:
+		b.askQuorumNode(now, r, q, out)
+	default:
+		b.routeBrokers(now, r, body, out)
+	}
+}
+
+// routeBrokers routes what brokers and other controllers ask of the active controller, and the admin requests about
+// replicas.
+func (b *Broker) routeBrokers(now core.Now, r request, body kmsg.Request, out *core.Out) {
+	switch q := body.(type) {
+	case *kmsg.ElectLeadersRequest:
+		b.electLeaders(now, r, q, out)
+	case *kmsg.AlterPartitionAssignmentsRequest:
+		b.alterPartitionReassignments(now, r, q, out)
+	case *kmsg.ListPartitionReassignmentsRequest:
+		b.listPartitionReassignments(now, r, q, out)
+	case *kmsg.AlterPartitionRequest:
+		b.alterPartition(now, r, q, out)
+	case *kmsg.UpdateFeaturesRequest:
+		b.updateFeatures(now, r, q, out)
+	case *kmsg.BrokerRegistrationRequest:
+		b.brokerRegistration(now, r, q, out)
+	case *kmsg.BrokerHeartbeatRequest:
+		b.brokerHeartbeat(now, r, q, out)
+	case *kmsg.UnregisterBrokerRequest:
+		b.unregisterBroker(now, r, q, out)
+	case *kmsg.AllocateProducerIDsRequest:
+		b.allocateProducerIDs(now, r, q, out)
+	case *kmsg.ControllerRegistrationRequest:
+		b.controllerRegistration(now, r, q, out)
+	case *kmsg.AssignReplicasToDirsRequest:
+		b.assignReplicasToDirs(now, r, q, out)
 	default:
 		core.Must(false, "every API that is advertised has a handler")
 	}

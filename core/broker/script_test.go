@@ -70,10 +70,13 @@ func (s *script) vals(key string) []string {
 	return nil
 }
 
+// connOf is the id of a script's connection n: a world gives odd ones to those that it accepts.
+func connOf(n int64) core.ConnID { return core.ConnID(2*n - 1) }
+
 func (s *script) conn() core.ConnID {
-	id := core.ConnID(s.int("conn", 1))
+	id := connOf(s.int("conn", 1))
 	if s.w.conns[id] == nil {
-		s.w.connect(id, "10.0.0."+strconv.Itoa(int(id))+":5000")
+		s.w.connect(id, "10.0.0."+strconv.Itoa(int(s.int("conn", 1)))+":5000")
 	}
 	return id
 }
@@ -94,8 +97,8 @@ func (s *script) command() string {
 		w.notes = nil
 		return out
 	case "connect":
-		w.connect(core.ConnID(s.int("conn", 1)), s.text("remote", "10.0.0.1:5000"))
-		return s.closedText(core.ConnID(s.int("conn", 1)))
+		w.connect(connOf(s.int("conn", 1)), s.text("remote", "10.0.0.1:5000"))
+		return s.closedText(connOf(s.int("conn", 1)))
 	case "hang-up":
 		w.hangUp(s.conn(), core.Reset)
 		return ""

@@ -6,6 +6,7 @@ import (
 	"klamm/core"
 	"klamm/core/image"
 	"klamm/core/log"
+	"klamm/core/quorum"
 	"klamm/core/wire"
 )
 
@@ -13,12 +14,7 @@ import (
 const (
 	timerNoOp uint8 = 3 // time for a record that does nothing (KIP-835)
 	timerStop uint8 = 4 // requests under way had their time
-)
-
-// stopWait bounds how long a clean stop waits for requests that are under way, leaveWait how long for the metadata log.
-const (
-	stopWait  = 2 * core.Second
-	leaveWait = 1 * core.Second
+	timerLost uint8 = 5 // time to say why the node does not come up
 )
 
 // tick does what is due.
@@ -37,9 +33,11 @@ func (b *Broker) tick(now core.Now, ev *core.Event, out *core.Out) {
 		case timerIdle:
 			b.idleTimer(now, t, out)
 		case timerNoOp:
-			b.noOp(now, out)
+			b.noOp(now, core.Epoch(t.A), out)
+		case timerLost:
+			b.sayWhyNot(now, out)
 		case timerStop:
-			b.stopTimer(now, out)
+			b.stopTimer(now, stage(t.A), out)
 		}
 	}
 	if b.store != nil && b.stage < stageStopped {
@@ -47,19 +45,26 @@ func (b *Broker) tick(now core.Now, ev *core.Event, out *core.Out) {
 	}
 	if b.node != nil && b.stage < stageStopping {
 		b.node.Tick(now, b.store, out)
+		if b.peers.next <= now.Mono {
+			b.peerEvent(now, ev, out)
+		}
+		b.controllerTick(now, out)
 	}
-	if b.stage == stageReady {
+	if b.stage > stageRegister && b.stage < stageStopping {
+		b.replicationTick(now, out)
+	}
+	if b.stage == stageReady || b.stage == stageHandover {
 		b.coordinatorsTick(now, out)
 	}
 }
 
 // noOp keeps the metadata log moving while nothing changes, if the configuration asks for it.
-func (b *Broker) noOp(now core.Now, out *core.Out) {
-	if b.stage != stageReady {
+func (b *Broker) noOp(now core.Now, epoch core.Epoch, out *core.Out) {
+	if !b.active() || b.reign.epoch != epoch {
 		return
 	}
 	b.appendMetadata(now, []wire.Record{wire.NewNoOpRecord()}, out)
-	b.timers.Set(now.Mono.After(b.cfg.MetadataIdle), timerNoOp, 0, 0)
+	b.timers.Set(now.Mono.After(b.cfg.MetadataIdle), timerNoOp, uint64(epoch), 0)
 }
 
 // settle carries what happened to those who wait for it, until nothing is left to carry.
@@ -77,22 +82,23 @@ func (b *Broker) settle(now core.Now, out *core.Out) {
 		}
 		if b.node != nil {
 			went = b.metadataChanged(now, out) || went
+			if b.stage == stageStopped {
+				return
+			}
+			went = b.carryQuorum(now, out) || went
+			went = b.carryPeers(now, out) || went
+			went = b.live(now, out) || went
 		}
 		went = b.bootStep(now, out) || went
 		went = b.advance(now, out) || went
 		went = b.serve(now, out) || went
+		went = b.stopStep(now, out) || went
 		if b.stage == stageStopped {
 			return
 		}
 		if !went {
 			break
 		}
-	}
-	if b.stage == stageDraining && b.draining() == 0 {
-		b.leave(now, out)
-	}
-	if b.stage == stageLeaving && b.img.End() >= b.boot.until {
-		b.stopLogs(now, out)
 	}
 }
 
@@ -120,19 +126,27 @@ func (b *Broker) logChanged(now core.Now, c log.Change, out *core.Out) {
 	switch c.What {
 	case log.Loaded:
 		if !h.open && !h.gone {
-			b.parts.opening--
+			b.parts.count(h, -1)
 			b.openPartition(now, h, out)
 			b.wake(waitKey{kind: waitImage})
 		}
 	case log.Failed:
 		if !h.open && !h.gone && h.why == "" {
-			b.parts.opening--
+			b.parts.count(h, -1)
 			b.wake(waitKey{kind: waitImage})
 		}
 		h.why = c.Note
 		b.counts.offlineLogs++
+		b.copied(now, h, c.What, out)
+		b.takeRole(now, h, out)
+	case log.Truncated:
+		b.copied(now, h, c.What, out)
+		b.takeRole(now, h, out)
+	case log.Gone:
+		b.copied(now, h, c.What, out)
 	case log.Written, log.Durable:
 		b.wake(waitKey{kind: waitWritten, id: uint64(c.ID)})
+		b.copied(now, h, c.What, out)
 		if !b.progress(now, h, out) { // readers see nothing of it
 			if internalTopic(h.tp.Topic) {
 				b.coordinatorsChange(now, c, out)
@@ -143,6 +157,7 @@ func (b *Broker) logChanged(now core.Now, c log.Change, out *core.Out) {
 		if h.leader != nil {
 			h.leader.Started(b.store.Log(c.ID).Start())
 		}
+		b.copied(now, h, c.What, out)
 	}
 	if c.What != log.Sought && c.What != log.TimeFound && c.What != log.Bytes {
 		b.wake(waitKey{kind: waitPartition, id: uint64(c.ID)})
@@ -172,7 +187,10 @@ func (b *Broker) progress(now core.Now, h *hosted, out *core.Out) (rose bool) {
 
 // metadataChanged takes in what the quorum committed.
 func (b *Broker) metadataChanged(now core.Now, out *core.Out) (went bool) {
-	if why := b.node.Failed(); why != "" {
+	if why := b.node.Failed(); why != "" && b.stage < stageStopping { // in a stop its log is closed under it
+		if id, ok := b.node.Log(); ok && b.store.Log(id).Offline() != "" {
+			why += "; what is left of it tells klamm storage inspect " + b.path(quorum.Partition.Topic+"-0")
+		}
 		b.fatal("the metadata log cannot be used: "+why, out)
 		return false
 	}
@@ -187,99 +205,23 @@ func (b *Broker) metadataChanged(now core.Now, out *core.Out) (went bool) {
 			b.fatal("the metadata log cannot be applied at offset "+strconv.FormatInt(int64(batch.End), 10)+": "+err.Error(), out)
 			return true
 		}
+		if batch.Snapshot && b.stage >= stagePartitions {
+			delta = image.Diff(b.img, img) // a follower that was far behind: most of it is what is known already
+		}
 		b.img = img
-		if b.stage >= stagePartitions {
+		if b.stage >= stagePartitions && b.cfg.IsBroker {
 			b.imageChanged(now, delta, out)
 			b.coordinatorsImage(now, delta, out)
+		} else {
+			b.wake(waitKey{kind: waitImage})
 		}
 		b.committed(now, delta, out)
 	}
-	if b.stage == stageReady && b.node.WantsSnapshot(now) {
+	if b.stage >= stageRegister && b.stage < stageStopping && b.node.WantsSnapshot(now) {
 		out.Mark("broker.metadata-snapshot")
 		b.node.Snapshot(now, b.img, out)
 	}
 	return went
-}
-
-// stop begins a clean stop.
-func (b *Broker) stop(now core.Now, out *core.Out) {
-	switch {
-	case b.stage >= stageDraining:
-	case b.stage < stageLogs:
-		b.stage = stageStopped
-		out.Exit(0)
-	case b.stage < stageReady:
-		b.stopLogs(now, out)
-	default:
-		b.stage = stageDraining
-		b.timers.Set(now.Mono.After(stopWait), timerStop, 0, 0)
-	}
-}
-
-// draining counts the requests whose clients wait for something that is under way, not for news.
-func (b *Broker) draining() (n int) {
-	for i := range b.tasks.slots {
-		switch b.tasks.slots[i].task.(type) {
-		case *produceTask, *proposeTask:
-			n++
-		}
-	}
-	return n
-}
-
-// stopTimer ends a wait of the stop.
-func (b *Broker) stopTimer(now core.Now, out *core.Out) {
-	switch b.stage {
-	case stageDraining:
-		b.leave(now, out)
-	case stageLeaving:
-		out.Mark("broker.stops-unfenced")
-		b.stopLogs(now, out)
-	}
-}
-
-// leave closes every connection and fences this broker in the metadata log.
-func (b *Broker) leave(now core.Now, out *core.Out) {
-	b.stage = stageLeaving
-	b.closeConns(out)
-	records := b.ctl.StopBroker(b.cfg.NodeID)
-	for len(records) > 0 {
-		n := min(len(records), recordsPerAppend)
-		end, ok := b.appendMetadata(now, records[:n:n], out)
-		if !ok {
-			break // the next start does without
-		}
-		b.boot.until, records = end, records[n:]
-	}
-	b.timers.Set(now.Mono.After(leaveWait), timerStop, 0, 0)
-}
-
-func (b *Broker) closeConns(out *core.Out) {
-	for i := range b.conns.slots {
-		if c := &b.conns.slots[i]; c.used && !c.closing {
-			c.closing = true
-			out.CloseConn(c.id)
-		}
-	}
-}
-
-// stopLogs has the logs flushed.
-func (b *Broker) stopLogs(now core.Now, out *core.Out) {
-	b.stage = stageStopping
-	b.closeConns(out)
-	b.store.Stop(now, out)
-}
-
-// stopped ends the machine.
-func (b *Broker) stopped(now core.Now, c log.Change, out *core.Out) {
-	b.stage = stageStopped
-	if c.Note != "" {
-		out.Note(core.Error, "the stop was not clean, logs will be recovered at the next start: "+c.Note)
-		out.Exit(1)
-		return
-	}
-	out.Note(core.Info, "stopped")
-	out.Exit(0)
 }
 
 // NotesPerSecondMax bounds notes that clients can cause.

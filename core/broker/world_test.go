@@ -39,7 +39,13 @@ type world struct {
 	hash   uint64
 	freed  int // frames given back
 	twin   *twin
-	heard  func(kmsg.Response) // is told every reply that is read
+	heard  func(kmsg.Response)    // is told every reply that is read
+	peers  func(core.Effect) bool // carries out what concerns other nodes
+	id     byte                   // of the node, where there are several
+	life   byte                   // counts the boots
+
+	stopAfter int   // events until a stop is asked for; 0: never
+	stoppedAt stage // where that was
 }
 
 type memFile struct {
@@ -77,7 +83,8 @@ func (w *world) start() {
 }
 
 func (w *world) boot(config string) {
-	key := [32]byte{7}
+	key := [32]byte{7 + w.id, w.life} // of another life: a process that starts anew draws other ids
+	w.life++
 	w.deliver(core.Event{Kind: core.Boot, Data: core.BootInfo{Key: key, Config: config}.Append(nil)})
 	w.run()
 }
@@ -90,6 +97,11 @@ func (w *world) run() {
 		require.Less(w.t, n, 200000, "the world does not come to rest")
 		ev := w.events[0]
 		w.events = w.events[1:]
+		if w.stopAfter > 0 && n == w.stopAfter {
+			w.stopAfter, w.stoppedAt = 0, w.b.stage
+			w.events = append([]core.Event{ev}, w.events...)
+			ev = core.Event{Kind: core.Tick, Err: core.Stopping}
+		}
 		out := core.Out{Marks: &w.marks}
 		if w.twin != nil {
 			w.twin.step(w, &ev, &out)
@@ -156,6 +168,9 @@ func (w *world) carryOut(e core.Effect) {
 	if err, ok := w.fail[e.Kind]; ok {
 		delete(w.fail, e.Kind)
 		w.done(e, err, 0, nil)
+		return
+	}
+	if w.peers != nil && w.peers(e) {
 		return
 	}
 	switch e.Kind {
@@ -359,9 +374,11 @@ func (w *world) file(e core.Effect) {
 }
 
 // connect opens a connection.
-func (w *world) connect(id core.ConnID, remote string) {
+func (w *world) connect(id core.ConnID, remote string) { w.connectTo(id, "PLAINTEXT", remote) }
+
+func (w *world) connectTo(id core.ConnID, listener, remote string) {
 	w.conns[id] = &memConn{}
-	w.deliver(core.Event{Kind: core.Opened, Conn: id, Data: core.ConnInfo{Listener: "PLAINTEXT", Local: "127.0.0.1:9092", Remote: remote}.Append(nil)})
+	w.deliver(core.Event{Kind: core.Opened, Conn: id, Data: core.ConnInfo{Listener: listener, Local: "127.0.0.1:9092", Remote: remote}.Append(nil)})
 	w.run()
 }
 

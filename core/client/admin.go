@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"klamm/core"
 	"klamm/core/wire"
 )
@@ -34,6 +36,7 @@ type Answer struct {
 	Groups     []GroupInfo
 	Dirs       []DirInfo
 	Producers  []ProducerInfo
+	Response   kmsg.Response // to Ask; nil if there was none
 }
 
 // Outcome is what came of one thing that was asked for.
@@ -197,6 +200,7 @@ const (
 	deleteOffsets
 	logDirs
 	describeCluster
+	plain
 )
 
 // call is one that is not answered. Its items are answered one by one, whoever must be asked about each.
@@ -216,6 +220,8 @@ type call struct {
 	changes []ConfigChange
 	offsets []OffsetAt
 	commits []CommitOffset
+	request kmsg.Request // of a plain call
+	alters  bool         // a plain call changes something
 }
 
 // item is one thing that a call is about.
@@ -256,23 +262,23 @@ func NewAdmin(o AdminOptions) *Admin {
 }
 
 // Mine reports whether Step wants an event. Boot and Tick are for every machine.
-func (a *Admin) Mine(ev *core.Event) bool { return a.mine(ev) }
+func (a *Admin) Mine(ev *core.Event) bool { return a.pool.Mine(ev) }
 
 // Step takes one event.
 func (a *Admin) Step(now core.Now, ev *core.Event, out *core.Out) {
-	a.step(now, ev, out)
-	for i := 0; i < len(a.got); i++ {
-		r := a.got[i]
+	a.pool.Step(now, ev, out)
+	for i := 0; i < len(a.pool.Got()); i++ {
+		r := a.pool.Got()[i]
 		if !a.replied(now, &r, out) {
 			a.take(now, &r, out)
 		}
 	}
-	a.stepped()
+	a.pool.Stepped()
 	a.advance(now, out)
 }
 
 // Next is the instant at which Step wants a Tick.
-func (a *Admin) Next() core.Time { return min(a.wake, a.next()) }
+func (a *Admin) Next() core.Time { return a.pool.Next() }
 
 // Answers hands over what came of calls since the last time. The list is valid until the next Step.
 func (a *Admin) Answers() []Answer {
@@ -289,9 +295,10 @@ func (a *Admin) Trouble() Failure { return a.trouble() }
 
 // Close lets go of the connections. Open calls get no answer.
 func (a *Admin) Close(now core.Now, out *core.Out) {
-	a.closed, a.wake = true, core.Never
-	a.closeAll(now, out)
-	a.stepped()
+	a.closed = true
+	a.pool.Sleep()
+	a.pool.CloseAll(now, out)
+	a.pool.Stepped()
 }
 
 // begin enters a call. A zero id means that too many are open.
@@ -458,7 +465,7 @@ func (a *Admin) DescribeCluster(now core.Now, out *core.Out) CallID {
 
 // advance does whatever can be done now.
 func (a *Admin) advance(now core.Now, out *core.Out) {
-	a.wake = core.Never
+	a.pool.Sleep()
 	if a.closed || len(a.calls) == 0 {
 		return
 	}
@@ -498,7 +505,7 @@ func (a *Admin) fanOut(k *call) {
 // overdue ends what has not been answered in time.
 func (a *Admin) overdue(now core.Now, k *call) {
 	if now.Mono < k.deadline {
-		a.wakeAt(k.deadline)
+		a.pool.WakeAt(k.deadline)
 		return
 	}
 	if !k.fanned {
@@ -516,7 +523,7 @@ func (a *Admin) overdue(now core.Now, k *call) {
 			why = a.trouble()
 		}
 		f := DidNot
-		if it.request != 0 && k.kind.changes() {
+		if it.request != 0 && k.mutates() {
 			f = MayHave
 		}
 		if why.None() {
@@ -524,15 +531,6 @@ func (a *Admin) overdue(now core.Now, k *call) {
 		}
 		k.settle(j, f, why)
 	}
-}
-
-// changes reports whether calls of this kind change anything.
-func (k callKind) changes() bool {
-	switch k {
-	case createTopics, deleteTopics, createPartitions, alterConfigs, deleteRecords, deleteGroups, commitOffsets, deleteOffsets:
-		return true
-	}
-	return false
 }
 
 func (k *call) over() bool {

@@ -7,15 +7,34 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/core"
+	"klamm/core/link"
 	"klamm/core/wire"
 )
+
+// Ask sends a request as it is to any broker, which passes on what only the controller may decide: Answer.Response. What
+// the response says of errors is for the caller to read. alters says that the request changes something, so that it is not
+// sent again when its answer is lost.
+func (a *Admin) Ask(now core.Now, q kmsg.Request, alters bool, out *core.Out) CallID {
+	return a.begin(now, call{kind: plain, request: q, alters: alters, items: named([]string{""})}, out)
+}
+
+// mutates reports whether a call changes anything.
+func (k *call) mutates() bool {
+	switch k.kind {
+	case plain:
+		return k.alters
+	case createTopics, deleteTopics, createPartitions, alterConfigs, deleteRecords, deleteGroups, commitOffsets, deleteOffsets:
+		return true
+	}
+	return false
+}
 
 // ask sends the request that answers item j of a call, together with the other items that the same
 // broker answers, if it can be sent now.
 func (a *Admin) ask(now core.Now, k *call, j int, out *core.Out) {
 	it := &k.items[j]
 	if now.Mono < it.retryAt {
-		a.wakeAt(it.retryAt)
+		a.pool.WakeAt(it.retryAt)
 		return
 	}
 	to, node := a.target(now, k, it, out)
@@ -35,10 +54,10 @@ func (a *Admin) ask(now core.Now, k *call, j int, out *core.Out) {
 		}
 	}
 	q := a.build(k, with)
-	v, ok := to.version(q.Key(), -1)
+	v, ok := versionOf(to, q.Key(), -1)
 	if !ok {
 		for _, n := range with {
-			k.settle(n, DidNot, Failure{Code: wire.UnsupportedVersion, Text: "the broker at " + to.addr + " does not serve " + kmsg.NameForKey(q.Key())})
+			k.settle(n, DidNot, Failure{Code: wire.UnsupportedVersion, Text: "the broker at " + to.Addr() + " does not serve " + kmsg.NameForKey(q.Key())})
 		}
 		return
 	}
@@ -47,13 +66,13 @@ func (a *Admin) ask(now core.Now, k *call, j int, out *core.Out) {
 	for _, n := range with {
 		k.items[n].request = a.lastReq
 	}
-	a.send(now, to, ask{kind: 1, a: uint64(k.id), b: a.lastReq}, q, a.opt.RequestTime, out)
+	a.pool.Send(now, to, link.Ask{Kind: 1, A: uint64(k.id), B: a.lastReq}, q, a.opt.RequestTime, out)
 }
 
 // alone reports whether the items of a call go into requests of their own: one group, one broker, each.
 func (k *call) alone() bool {
 	switch k.kind {
-	case describeGroups, deleteGroups, committedOffsets, listGroups, logDirs, describeCluster:
+	case describeGroups, deleteGroups, committedOffsets, listGroups, logDirs, describeCluster, plain:
 		return true
 	}
 	return false
@@ -61,8 +80,8 @@ func (k *call) alone() bool {
 
 // target finds who can answer an item: a connection that is ready, and a name for it that tells targets
 // of one call apart.
-func (a *Admin) target(now core.Now, k *call, it *item, out *core.Out) (*peer, core.NodeID) {
-	var p *peer
+func (a *Admin) target(now core.Now, k *call, it *item, out *core.Out) (*link.Peer, core.NodeID) {
+	var p *link.Peer
 	node := it.node
 	switch k.kind {
 	case deleteRecords, listOffsets, producers:
@@ -107,7 +126,7 @@ func (a *Admin) target(now core.Now, k *call, it *item, out *core.Out) (*peer, c
 		a.missing()
 		return nil, node
 	}
-	if !a.usable(now, p, out) {
+	if !a.pool.Usable(now, p, out) {
 		return nil, node
 	}
 	return p, node
@@ -178,6 +197,8 @@ func (a *Admin) build(k *call, with []int) kmsg.Request {
 		return q
 	case describeCluster:
 		return kmsg.NewPtrDescribeClusterRequest()
+	case plain:
+		return k.request
 	}
 	return buildOfGroups(k, with)
 }

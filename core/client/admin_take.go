@@ -8,6 +8,7 @@ import (
 
 	"klamm/core"
 	"klamm/core/assign"
+	"klamm/core/link"
 	"klamm/core/wire"
 )
 
@@ -21,24 +22,26 @@ type verdict struct {
 }
 
 // take takes what became of a request, item by item.
-func (a *Admin) take(now core.Now, r *reply, out *core.Out) {
-	i := slices.IndexFunc(a.calls, func(k call) bool { return uint64(k.id) == r.ask.a })
+func (a *Admin) take(now core.Now, r *link.Reply, out *core.Out) {
+	i := slices.IndexFunc(a.calls, func(k call) bool { return uint64(k.id) == r.Ask.A })
 	if i < 0 {
 		return
 	}
 	k := &a.calls[i]
 	var list []verdict
-	if r.resp != nil {
+	if r.Resp != nil && k.kind == plain {
+		k.answer.Response, list = r.Resp, []verdict{{partition: -1}}
+	} else if r.Resp != nil {
 		list = k.read(r)
 	}
 	for j := range k.items {
 		it := &k.items[j]
-		if it.request != r.ask.b || it.done {
+		if it.request != r.Ask.B || it.done {
 			continue
 		}
 		it.request = 0
-		if r.resp == nil {
-			a.lost(now, k, j, r.errs)
+		if r.Resp == nil {
+			a.lost(now, k, j, r.Errs)
 			continue
 		}
 		n := slices.IndexFunc(list, func(v verdict) bool {
@@ -46,7 +49,7 @@ func (a *Admin) take(now core.Now, r *reply, out *core.Out) {
 		})
 		if n < 0 {
 			f := DidNot
-			if k.kind.changes() {
+			if k.mutates() {
 				f = MayHave
 			}
 			k.settle(j, f, Failure{Code: wire.UnknownServerError, Text: "the broker's answer leaves it out"})
@@ -58,8 +61,8 @@ func (a *Admin) take(now core.Now, r *reply, out *core.Out) {
 
 // lost takes the news that there will be no answer about an item.
 func (a *Admin) lost(now core.Now, k *call, j int, errs core.Errno) {
-	why := Failure{Errno: orGone(errs), Text: "no answer"}
-	if k.kind.changes() {
+	why := Failure{Errno: link.OrGone(errs), Text: "no answer"}
+	if k.mutates() {
 		k.settle(j, MayHave, why)
 		return
 	}
@@ -99,7 +102,7 @@ func (a *Admin) judge(now core.Now, k *call, j int, v verdict, out *core.Out) {
 		a.retry(now, k, j, why)
 		return
 	case wire.RequestTimedOut, wire.UnknownServerError, wire.KafkaStorageError:
-		if k.kind.changes() {
+		if k.mutates() {
 			k.settle(j, MayHave, why)
 			return
 		}
@@ -135,11 +138,11 @@ func text(s *string) string {
 }
 
 // read takes a response apart: what it tells goes into the answer, and its verdicts are returned.
-func (k *call) read(r *reply) (list []verdict) {
+func (k *call) read(r *link.Reply) (list []verdict) {
 	add := func(name string, p int32, code int16, s *string) {
 		list = append(list, verdict{name: name, partition: p, code: wire.Code(code), text: text(s)})
 	}
-	switch resp := r.resp.(type) {
+	switch resp := r.Resp.(type) {
 	case *kmsg.CreateTopicsResponse:
 		for i := range resp.Topics {
 			t := &resp.Topics[i]
@@ -192,7 +195,7 @@ func (k *call) read(r *reply) (list []verdict) {
 			k.answer.Brokers = append(k.answer.Brokers, Broker{core.NodeID(b.NodeID), b.Host + ":" + strconv.Itoa(int(b.Port)), text(b.Rack)})
 		}
 	case *kmsg.DescribeLogDirsResponse:
-		list = k.readDirs(resp, r.node)
+		list = k.readDirs(resp, r.Node)
 	default:
 		list = k.readGroups(r)
 	}
@@ -200,22 +203,22 @@ func (k *call) read(r *reply) (list []verdict) {
 }
 
 // readGroups is read for what coordinators answer.
-func (k *call) readGroups(r *reply) (list []verdict) {
+func (k *call) readGroups(r *link.Reply) (list []verdict) {
 	add := func(name string, p int32, code int16, s *string) {
 		list = append(list, verdict{name: name, partition: p, code: wire.Code(code), text: text(s)})
 	}
-	switch resp := r.resp.(type) {
+	switch resp := r.Resp.(type) {
 	case *kmsg.ListGroupsResponse:
-		add(strconv.Itoa(int(r.node)), -1, resp.ErrorCode, nil)
+		add(strconv.Itoa(int(r.Node)), -1, resp.ErrorCode, nil)
 		for _, g := range resp.Groups {
-			k.answer.Groups = append(k.answer.Groups, GroupInfo{ID: g.Group, State: g.GroupState, Type: g.GroupType, ProtocolType: g.ProtocolType, Coordinator: r.node})
+			k.answer.Groups = append(k.answer.Groups, GroupInfo{ID: g.Group, State: g.GroupState, Type: g.GroupType, ProtocolType: g.ProtocolType, Coordinator: r.Node})
 		}
 	case *kmsg.DescribeGroupsResponse:
 		for i := range resp.Groups {
 			g := &resp.Groups[i]
 			add(g.Group, -1, g.ErrorCode, g.ErrorMessage)
 			if g.ErrorCode == 0 {
-				k.answer.Groups = append(k.answer.Groups, groupInfo(g, r.node))
+				k.answer.Groups = append(k.answer.Groups, groupInfo(g, r.Node))
 			}
 		}
 	case *kmsg.DeleteGroupsResponse:

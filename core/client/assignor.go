@@ -2,6 +2,7 @@ package client
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -55,9 +56,94 @@ func (c *Consumer) countTopics(names []string) (list []assign.Topic) {
 	return list
 }
 
-// outdated reports whether the topics have changed since we, as leader, assigned them.
-func (c *Consumer) outdated() bool {
-	for _, was := range c.group.counted {
+// basis is what an assignment rests on, as its leader remembers it.
+type basis struct {
+	topics   []assign.Topic
+	withheld bool // a partition was given to nobody: its owner gives it up first (KIP-429)
+}
+
+// basisMark begins the user data of a static leader's own assignment. Behind it come a byte that says whether
+// partitions were withheld, and the topics, each as the two-byte length of its name, the name, and the four-byte
+// number of partitions.
+//
+// A static leader that comes back is told to assign nothing (KIP-814), but it is still the one that has to see that
+// topics have grown, and that what was withheld is given to somebody. Both may have come about while it was away, so
+// what counts is not what it sees now but what its former life went by. The coordinator keeps that for us.
+const basisMark = "klamm-basis-1"
+
+func (x *basis) append(b []byte) []byte {
+	b = append(b, basisMark...)
+	if x.withheld {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
+	for _, t := range x.topics {
+		b = append(b, byte(len(t.Name)>>8), byte(len(t.Name)))
+		b = append(b, t.Name...)
+		n := uint32(t.Partitions)
+		b = append(b, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+	}
+	return b
+}
+
+// parseBasis reads what append wrote. Another program's user data is none of ours.
+func parseBasis(b []byte) (x basis, ok bool) {
+	rest, ok := strings.CutPrefix(string(b), basisMark)
+	if !ok || len(rest) == 0 {
+		return basis{}, false
+	}
+	x.withheld, rest = rest[0] != 0, rest[1:]
+	for len(rest) > 0 {
+		if len(rest) < 2 {
+			return basis{}, false
+		}
+		n := int(rest[0])<<8 | int(rest[1])
+		if rest = rest[2:]; len(rest) < n+4 {
+			return basis{}, false
+		}
+		v := rest[n : n+4]
+		x.topics = append(x.topics, assign.Topic{Name: rest[:n], Partitions: int32(v[0])<<24 | int32(v[1])<<16 | int32(v[2])<<8 | int32(v[3])})
+		rest = rest[n+4:]
+	}
+	return x, true
+}
+
+// knowBasis remembers, with a new assignment, what it rests on. If we lead without having assigned, our own part of
+// it says so, or else, if it is by another program, the topics as they are now must do.
+func (c *Consumer) knowBasis(now core.Now, data []byte) {
+	g := &c.group
+	g.followAt = 0
+	if !g.leads {
+		return
+	}
+	if g.returned {
+		x, ok := parseBasis(data)
+		if !ok {
+			x = basis{topics: c.countTopics(c.opt.Group.Topics)}
+		}
+		for _, t := range x.topics {
+			c.want(t.Name)
+		}
+		g.basis = x
+	}
+	if g.basis.withheld {
+		g.followAt = now.Mono.After(c.opt.Group.RebalanceTime)
+	}
+}
+
+// outdated reports whether we, as leader, have to assign again: the topics have changed, or what was withheld is
+// still nobody's. Whoever gives a partition up joins again and so has the rest assigned; but a static member that
+// fell between the two comes back as if nothing had been.
+func (c *Consumer) outdated(now core.Now) bool {
+	g := &c.group
+	if g.followAt != 0 {
+		if now.Mono >= g.followAt {
+			return true
+		}
+		c.pool.WakeAt(g.followAt)
+	}
+	for _, was := range g.basis.topics {
 		if t := c.topic(was.Name); t != nil && int32(len(t.partitions)) != was.Partitions && (t.code == wire.None || t.code == wire.UnknownTopicOrPartition) {
 			return true
 		}
@@ -79,6 +165,15 @@ func (c *Consumer) assign(now core.Now, out *core.Out) {
 			return
 		}
 	}
-	g.counted = c.countTopics(names)
-	c.synchronise(now, g.protocol.Assign(g.members, g.counted), out)
+	g.basis = basis{topics: c.countTopics(names)}
+	list := g.protocol.Assign(g.members, g.basis.topics)
+	n := 0
+	for _, t := range g.basis.topics {
+		n += int(t.Partitions)
+	}
+	for _, a := range list {
+		n -= len(a.Partitions)
+	}
+	g.basis.withheld = n > 0
+	c.synchronise(now, list, out)
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/core"
+	"klamm/core/link"
 	"klamm/core/wire"
 )
 
@@ -84,7 +85,7 @@ func (c *Consumer) tendAuto(now core.Now) {
 		c.autoCommit(c.Reading())
 	}
 	if slices.ContainsFunc(c.parts, func(r reading) bool { return r.placed && r.passed != r.committed }) {
-		c.wakeAt(g.autoAt)
+		c.pool.WakeAt(g.autoAt)
 	}
 }
 
@@ -104,16 +105,16 @@ func (c *Consumer) tendCommits(now core.Now, out *core.Out) {
 			c.finishCommit(Failure{})
 			continue
 		}
-		c.wakeAt(k.deadline)
+		c.pool.WakeAt(k.deadline)
 		if now.Mono < k.retryAt {
-			c.wakeAt(k.retryAt)
+			c.pool.WakeAt(k.retryAt)
 			return
 		}
 		to := c.coordinator(now, o.ID, general, out)
 		if to == nil {
 			return
 		}
-		v, ok := to.version(int16(kmsg.OffsetCommit), -1)
+		v, ok := versionOf(to, int16(kmsg.OffsetCommit), -1)
 		if !ok {
 			c.finishCommit(Failure{Code: wire.UnsupportedVersion, Text: "OffsetCommit"})
 			continue
@@ -129,7 +130,7 @@ func (c *Consumer) tendCommits(now core.Now, out *core.Out) {
 		q.Topics = commitTopics(k.list)
 		c.lastAsk++
 		k.request, k.sent = c.lastAsk, true
-		c.send(now, to, ask{kind: askCommit, a: k.request}, &q, c.opt.RequestTime, out)
+		c.pool.Send(now, to, link.Ask{Kind: askCommit, A: k.request}, &q, c.opt.RequestTime, out)
 	}
 }
 
@@ -168,9 +169,9 @@ func (c *Consumer) finishCommit(why Failure) {
 	c.tell(t)
 }
 
-func (c *Consumer) committed(now core.Now, r *reply, out *core.Out) {
+func (c *Consumer) committed(now core.Now, r *link.Reply, out *core.Out) {
 	g := &c.group
-	if len(g.commits) == 0 || g.commits[0].request != r.ask.a {
+	if len(g.commits) == 0 || g.commits[0].request != r.Ask.A {
 		return
 	}
 	k := &g.commits[0]
@@ -183,9 +184,9 @@ func (c *Consumer) committed(now core.Now, r *reply, out *core.Out) {
 		k.retryAt = now.Mono.After(c.backoff(k.fails))
 		k.fails++
 	}
-	resp, ok := r.resp.(*kmsg.OffsetCommitResponse)
+	resp, ok := r.Resp.(*kmsg.OffsetCommitResponse)
 	if !ok {
-		again(Failure{Errno: orGone(r.errs), Text: "no answer to OffsetCommit"})
+		again(Failure{Errno: link.OrGone(r.Errs), Text: "no answer to OffsetCommit"})
 		return
 	}
 	k.sent = k.fails > 0 && k.sent
@@ -222,18 +223,18 @@ func (c *Consumer) fetchCommitted(now core.Now, out *core.Out) {
 		return
 	}
 	if now.Mono < g.fetchAt {
-		c.wakeAt(g.fetchAt)
+		c.pool.WakeAt(g.fetchAt)
 		return
 	}
 	to := c.coordinator(now, o.ID, general, out)
 	if to == nil {
 		return
 	}
-	v, ok := to.version(int16(kmsg.OffsetFetch), -1)
+	v, ok := versionOf(to, int16(kmsg.OffsetFetch), -1)
 	if !ok {
 		g.fetchAt = now.Mono.After(c.opt.RetryMax)
 		g.why = Failure{Code: wire.UnsupportedVersion, Text: "OffsetFetch"}
-		c.wakeAt(g.fetchAt)
+		c.pool.WakeAt(g.fetchAt)
 		return
 	}
 	q := kmsg.NewOffsetFetchRequest()
@@ -261,22 +262,22 @@ func (c *Consumer) fetchCommitted(now core.Now, out *core.Out) {
 	q.Groups = append(q.Groups, of)
 	c.asks = append(c.asks, a)
 	g.fetching = a.id
-	c.send(now, to, ask{kind: askCommitted, a: a.id}, &q, c.opt.RequestTime, out)
+	c.pool.Send(now, to, link.Ask{Kind: askCommitted, A: a.id}, &q, c.opt.RequestTime, out)
 }
 
 func waitsForCommitted(r reading) bool { return r.wait && r.start.From == FromCommitted }
 
-func (c *Consumer) committedFetched(now core.Now, rep *reply, out *core.Out) {
+func (c *Consumer) committedFetched(now core.Now, rep *link.Reply, out *core.Out) {
 	g := &c.group
-	a, ok := c.asked1(rep.ask.a)
+	a, ok := c.asked1(rep.Ask.A)
 	if !ok {
 		return
 	}
 	g.fetching = 0
-	resp, ok := rep.resp.(*kmsg.OffsetFetchResponse)
+	resp, ok := rep.Resp.(*kmsg.OffsetFetchResponse)
 	rows, code := committedRows(resp)
 	if !ok || code != wire.None {
-		g.why = Failure{Code: code, Errno: rep.errs, Text: "fetching committed offsets of group " + c.opt.Group.ID}
+		g.why = Failure{Code: code, Errno: rep.Errs, Text: "fetching committed offsets of group " + c.opt.Group.ID}
 		if code == wire.NotCoordinator || code == wire.CoordinatorNotAvailable {
 			c.lostCoordinator(now, c.opt.Group.ID)
 		}

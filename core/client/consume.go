@@ -202,18 +202,18 @@ func NewConsumer(o ConsumerOptions) *Consumer {
 }
 
 // Mine reports whether Step wants an event. Boot and Tick are for every machine.
-func (c *Consumer) Mine(ev *core.Event) bool { return c.mine(ev) }
+func (c *Consumer) Mine(ev *core.Event) bool { return c.pool.Mine(ev) }
 
 // Step takes one event.
 func (c *Consumer) Step(now core.Now, ev *core.Event, out *core.Out) {
-	c.step(now, ev, out)
+	c.pool.Step(now, ev, out)
 	c.react(now, out)
-	c.stepped()
+	c.pool.Stepped()
 	c.advance(now, out)
 }
 
 // Next is the instant at which Step wants a Tick.
-func (c *Consumer) Next() core.Time { return min(c.wake, c.next()) }
+func (c *Consumer) Next() core.Time { return c.pool.Next() }
 
 // Assign adds partitions to read, or moves those that are read. Not for a member of a group.
 func (c *Consumer) Assign(now core.Now, from Start, out *core.Out, list ...core.TopicPartition) {
@@ -328,9 +328,10 @@ func (c *Consumer) Trouble() Failure {
 
 // Close lets go of the connections. A member should Leave first, so that the others need not wait.
 func (c *Consumer) Close(now core.Now, out *core.Out) {
-	c.closed, c.wake = true, core.Never
-	c.closeAll(now, out)
-	c.stepped()
+	c.closed = true
+	c.pool.Sleep()
+	c.pool.CloseAll(now, out)
+	c.pool.Stepped()
 }
 
 func (c *Consumer) tell(t Tiding) {
@@ -396,7 +397,7 @@ func (c *Consumer) discard(r *reading) {
 
 // advance does whatever can be done now.
 func (c *Consumer) advance(now core.Now, out *core.Out) {
-	c.wake = core.Never
+	c.pool.Sleep()
 	if c.closed || len(c.parts) == 0 && len(c.wanted) == 0 {
 		return
 	}
@@ -419,12 +420,12 @@ func (c *Consumer) advance(now core.Now, out *core.Out) {
 
 // react takes what became of requests.
 func (c *Consumer) react(now core.Now, out *core.Out) {
-	for i := 0; i < len(c.got); i++ {
-		r := c.got[i]
+	for i := 0; i < len(c.pool.Got()); i++ {
+		r := c.pool.Got()[i]
 		if c.replied(now, &r, out) {
 			continue
 		}
-		switch r.ask.kind {
+		switch r.Ask.Kind {
 		case askFetch:
 			c.fetched(now, &r, out)
 		case askOffsets:
@@ -449,7 +450,7 @@ func (c *Consumer) later(now core.Now, r *reading, why Failure) {
 // resting reports whether r has to wait after a failure.
 func (c *Consumer) resting(now core.Now, r *reading) bool {
 	if now.Mono < r.retryAt {
-		c.wakeAt(r.retryAt)
+		c.pool.WakeAt(r.retryAt)
 		return true
 	}
 	return false

@@ -24,6 +24,7 @@ package client
 
 import (
 	"klamm/core"
+	"klamm/core/link"
 	"klamm/core/wire"
 )
 
@@ -73,7 +74,7 @@ func (f Failure) Error() string {
 }
 
 // ConnSpan is how many connection ids one machine may use, from Options.Conns on.
-const ConnSpan core.ConnID = 1 << 32
+const ConnSpan = link.Span
 
 // DefaultTable is the number of a client's Ops table where Options names none.
 const DefaultTable uint8 = 5
@@ -125,13 +126,9 @@ func (o Options) filled() Options {
 
 // Bounds of this room. What happens when one is reached stands beside its use.
 const (
-	peersMax        = 4096    // connections, live or wished for, of one machine
-	opsMax          = 1 << 16 // dials, and sends without reply, in flight
-	flightsMax      = 64      // unanswered requests of one connection, whatever the options say
 	brokersMax      = 4096    // brokers believed from one metadata reply
 	topicsMax       = 1 << 16 // topics known
 	eventsMax       = 1 << 14 // events not drained: the oldest are dropped
 	callsMax        = 1 << 12 // admin calls in flight
 	coordinatorsMax = 4096    // groups whose coordinator is remembered
-	versionsMax     = 512     // rows believed from one ApiVersions reply
 )

@@ -8,6 +8,7 @@ import (
 
 	"klamm/core"
 	"klamm/core/batch"
+	"klamm/core/link"
 	"klamm/core/wire"
 )
 
@@ -60,11 +61,11 @@ func (c *Consumer) fetch(now core.Now, node core.NodeID, out *core.Out) {
 	}
 	s := c.session(node)
 	if now.Mono < s.retryAt {
-		c.wakeAt(s.retryAt)
+		c.pool.WakeAt(s.retryAt)
 		return
 	}
 	to := c.node(now, node, fetching, out)
-	if to == nil || !c.usable(now, to, out) {
+	if to == nil || !c.pool.Usable(now, to, out) {
 		return
 	}
 	s.asked = s.asked[:0]
@@ -77,7 +78,7 @@ func (c *Consumer) fetch(now core.Now, node core.NodeID, out *core.Out) {
 		}
 		s.asked = append(s.asked, fetchPart{r.at, t.id, r.gen, r.next, m.epoch})
 	}
-	v, ok := to.version(int16(kmsg.Fetch), limit)
+	v, ok := versionOf(to, int16(kmsg.Fetch), limit)
 	if !ok {
 		for _, i := range list {
 			c.later(now, &c.parts[i], Failure{Code: wire.UnsupportedVersion, Text: "Fetch"})
@@ -86,7 +87,7 @@ func (c *Consumer) fetch(now core.Now, node core.NodeID, out *core.Out) {
 	}
 	c.lastAsk++
 	s.request = c.lastAsk
-	c.send(now, to, ask{kind: askFetch, a: uint64(uint32(node)), b: s.request}, c.fetchRequest(s, v), c.opt.RequestTime.After(c.opt.MaxWait), out)
+	c.pool.Send(now, to, link.Ask{Kind: askFetch, A: uint64(uint32(node)), B: s.request}, c.fetchRequest(s, v), c.opt.RequestTime.After(c.opt.MaxWait), out)
 }
 
 // fetchRequest says what changed since the last request of the session, or all if there is none.
@@ -141,13 +142,13 @@ func findFetchPart(list []fetchPart, at core.TopicPartition) (int, bool) {
 }
 
 // fetched takes what became of a Fetch.
-func (c *Consumer) fetched(now core.Now, rep *reply, out *core.Out) {
-	s := c.session(core.NodeID(int32(rep.ask.a)))
-	if s.request != rep.ask.b {
+func (c *Consumer) fetched(now core.Now, rep *link.Reply, out *core.Out) {
+	s := c.session(core.NodeID(int32(rep.Ask.A)))
+	if s.request != rep.Ask.B {
 		return
 	}
 	s.request = 0
-	resp, ok := rep.resp.(*kmsg.FetchResponse)
+	resp, ok := rep.Resp.(*kmsg.FetchResponse)
 	if !ok {
 		s.epoch = 0
 		s.retryAt = now.Mono.After(c.backoff(s.fails))

@@ -34,7 +34,7 @@ func TestGolden(t *testing.T) {
 		}
 	})
 	for _, name := range []string{
-		"client.api-versions-downgraded", "client.reply-unreadable", "client.reply-unasked", "client.request-timed-out", "client.connect-timed-out",
+		"link.api-versions-downgraded", "link.reply-unreadable", "link.reply-unasked", "link.request-timed-out", "link.connect-timed-out",
 		"client.batch-split", "client.sequence-refused", "client.epoch-bumped", "client.no-producer-id",
 		"client.fetch-session-refused", "client.offset-out-of-range", "client.damaged-batch", "client.log-truncated",
 		"client.group-membership-lost", "client.group-refused", "client.group-session-expired", "client.group-metadata-changed",
@@ -51,7 +51,7 @@ type script struct {
 	a      *Admin
 	seen   map[*line]int // requests printed
 	dials  int           // printed
-	limits []versionRange
+	limits []limit
 	cuts   int
 }
 
@@ -94,7 +94,7 @@ func (s *script) run(d *datadriven.TestData) string {
 	case "producer", "consumer", "admin":
 		s.make(d)
 	case "limit": // the broker serves a request up to a version only
-		s.limits = append(s.limits, versionRange{arg(d, "key", int16(0)), arg(d, "min", int16(0)), arg(d, "max", int16(0))})
+		s.limits = append(s.limits, limit{arg(d, "key", int16(0)), arg(d, "min", int16(0)), arg(d, "max", int16(0))})
 	case "open":
 		s.rig.open(core.OK)
 	case "refuse":
@@ -154,7 +154,8 @@ func (s *script) make(d *datadriven.TestData) {
 	case "consumer":
 		co := ConsumerOptions{Options: o, Reset: Reset(arg(d, "reset", 0)), ReadCommitted: arg(d, "committed", false)}
 		if g := arg(d, "group", ""); g != "" {
-			co.Group = GroupOptions{ID: g, Topics: []string{"t"}, AutoCommitTime: arg(d, "auto", core.Time(-1)), Instance: arg(d, "instance", ""), RevokeTime: arg(d, "revoke", core.Time(0))}
+			co.Group = GroupOptions{ID: g, Topics: []string{"t"}, AutoCommitTime: arg(d, "auto", core.Time(-1)), Instance: arg(d, "instance", ""), RevokeTime: arg(d, "revoke", core.Time(0)),
+				RebalanceTime: arg(d, "rebalance", core.Time(0))}
 			if a, ok := assign.ByName(arg(d, "assignor", "range")); ok {
 				co.Group.Assignors = []assign.Assignor{a}
 			}
@@ -226,7 +227,12 @@ func (s *script) reply(d *datadriven.TestData) {
 					}
 				}
 			}
-			r.MemberAssignment = assign.AppendAssignment(nil, 1, list, nil)
+			var data []byte
+			if d.HasArg("basis") { // what a former life of a static leader noted: the number of partitions
+				x := basis{topics: []assign.Topic{{Name: "t", Partitions: arg(d, "basis", int32(0))}}, withheld: d.HasArg("withheld")}
+				data = x.append(nil)
+			}
+			r.MemberAssignment = assign.AppendAssignment(nil, 1, list, data)
 		}
 	case *kmsg.JoinGroupResponse:
 		for i := range r.Members {

@@ -7,6 +7,7 @@ import (
 
 	"klamm/core"
 	"klamm/core/assign"
+	"klamm/core/link"
 	"klamm/core/wire"
 )
 
@@ -77,9 +78,11 @@ type member struct {
 	beatAt  core.Time
 	aliveAt core.Time // the last sign that the coordinator counts us in
 
-	leads   bool
-	members []assign.Member // while we lead and assign
-	counted []assign.Topic  // what the last assignment rested on: when it changes, the leader asks for another
+	leads    bool
+	returned bool            // and the assignment is that of our former life
+	members  []assign.Member // while we lead and assign
+	basis    basis           // of the last assignment: when it changes, the leader asks for another
+	followAt core.Time       // when it asks for another because of what was withheld; 0: never
 
 	revoked   []core.TopicPartition // while revoking
 	revokeAt  core.Time
@@ -160,7 +163,7 @@ func (c *Consumer) tendGroup(now core.Now, out *core.Out) {
 		c.assign(now, out)
 	case stable:
 		c.tendAuto(now)
-		if g.leads && c.outdated() {
+		if g.leads && c.outdated(now) {
 			out.Mark("client.group-metadata-changed")
 			c.rebalance(now, out)
 		}
@@ -176,7 +179,7 @@ func (c *Consumer) failedGroup(now core.Now, code wire.Code, errs core.Errno, wh
 	g.why = Failure{Code: code, Errno: errs, Text: what + " of group " + c.opt.Group.ID}
 	switch code {
 	case wire.None: // lost
-		g.why.Errno = orGone(errs)
+		g.why.Errno = link.OrGone(errs)
 		return true
 	case wire.NotCoordinator, wire.CoordinatorNotAvailable:
 		c.lostCoordinator(now, c.opt.Group.ID)
@@ -220,14 +223,14 @@ func (c *Consumer) lose(now core.Now) {
 func (c *Consumer) join(now core.Now, out *core.Out) {
 	g, o := &c.group, &c.opt.Group
 	if now.Mono < g.retryAt {
-		c.wakeAt(g.retryAt)
+		c.pool.WakeAt(g.retryAt)
 		return
 	}
 	to := c.coordinator(now, o.ID, coordinator, out)
 	if to == nil {
 		return
 	}
-	v, ok := to.version(int16(kmsg.JoinGroup), -1)
+	v, ok := versionOf(to, int16(kmsg.JoinGroup), -1)
 	if !ok {
 		c.failedGroup(now, wire.UnsupportedVersion, 0, "JoinGroup", out)
 		return
@@ -245,16 +248,16 @@ func (c *Consumer) join(now core.Now, out *core.Out) {
 	c.lastAsk++
 	g.state, g.request = joining, c.lastAsk
 	// The coordinator answers when the rebalance is over, which may take all of its time.
-	c.send(now, to, ask{kind: askJoin, a: g.request}, &q, max(c.opt.RequestTime, o.RebalanceTime.After(5*core.Second)), out)
+	c.pool.Send(now, to, link.Ask{Kind: askJoin, A: g.request}, &q, max(c.opt.RequestTime, o.RebalanceTime.After(5*core.Second)), out)
 }
 
-func (c *Consumer) joined(now core.Now, r *reply, out *core.Out) {
+func (c *Consumer) joined(now core.Now, r *link.Reply, out *core.Out) {
 	g := &c.group
-	if r.ask.a != g.request || g.state != joining {
+	if r.Ask.A != g.request || g.state != joining {
 		return
 	}
 	g.request = 0
-	resp, ok := r.resp.(*kmsg.JoinGroupResponse)
+	resp, ok := r.Resp.(*kmsg.JoinGroupResponse)
 	code := wire.None
 	if ok {
 		code = wire.Code(resp.ErrorCode)
@@ -267,7 +270,7 @@ func (c *Consumer) joined(now core.Now, r *reply, out *core.Out) {
 		g.state = outside
 		g.retryAt = now.Mono.After(c.backoff(g.fails))
 		g.fails++
-		if c.failedGroup(now, code, r.errs, "JoinGroup", out); code == wire.UnknownMemberID {
+		if c.failedGroup(now, code, r.Errs, "JoinGroup", out); code == wire.UnknownMemberID {
 			g.retryAt = 0
 		}
 		return
@@ -282,9 +285,8 @@ func (c *Consumer) joined(now core.Now, r *reply, out *core.Out) {
 	}
 	g.id, g.generation, g.protocol, g.aliveAt = resp.MemberID, resp.Generation, protocol, now.Mono
 	g.leads, g.members = resp.LeaderID == resp.MemberID, nil
-	if !g.leads || resp.SkipAssignment {
-		g.leads = g.leads && resp.SkipAssignment
-		g.counted = c.countTopics(c.opt.Group.Topics)
+	g.returned = resp.SkipAssignment
+	if !g.leads || g.returned {
 		g.state = assigning
 		c.synchronise(now, nil, out)
 		return
@@ -314,7 +316,7 @@ func (c *Consumer) synchronise(now core.Now, list []assign.Assignment, out *core
 	if to == nil {
 		return
 	}
-	v, ok := to.version(int16(kmsg.SyncGroup), -1)
+	v, ok := versionOf(to, int16(kmsg.SyncGroup), -1)
 	if !ok {
 		c.failedGroup(now, wire.UnsupportedVersion, 0, "SyncGroup", out)
 		return
@@ -327,21 +329,25 @@ func (c *Consumer) synchronise(now core.Now, list []assign.Assignment, out *core
 	}
 	q.ProtocolType, q.Protocol = kmsg.StringPtr(assign.ProtocolType), kmsg.StringPtr(g.protocol.String())
 	for _, a := range list {
+		var data []byte
+		if a.ID == g.id && o.Instance != "" {
+			data = g.basis.append(nil)
+		}
 		q.GroupAssignment = append(q.GroupAssignment, kmsg.SyncGroupRequestGroupAssignment{
-			MemberID: a.ID, MemberAssignment: assign.AppendAssignment(nil, 1, a.Partitions, nil)})
+			MemberID: a.ID, MemberAssignment: assign.AppendAssignment(nil, 1, a.Partitions, data)})
 	}
 	c.lastAsk++
 	g.state, g.request, g.members = syncing, c.lastAsk, nil
-	c.send(now, to, ask{kind: askSync, a: g.request}, &q, max(c.opt.RequestTime, o.RebalanceTime.After(5*core.Second)), out)
+	c.pool.Send(now, to, link.Ask{Kind: askSync, A: g.request}, &q, max(c.opt.RequestTime, o.RebalanceTime.After(5*core.Second)), out)
 }
 
-func (c *Consumer) synced(now core.Now, r *reply, out *core.Out) {
+func (c *Consumer) synced(now core.Now, r *link.Reply, out *core.Out) {
 	g := &c.group
-	if r.ask.a != g.request || g.state != syncing {
+	if r.Ask.A != g.request || g.state != syncing {
 		return
 	}
 	g.request = 0
-	resp, ok := r.resp.(*kmsg.SyncGroupResponse)
+	resp, ok := r.Resp.(*kmsg.SyncGroupResponse)
 	code := wire.None
 	if ok {
 		code = wire.Code(resp.ErrorCode)
@@ -352,13 +358,14 @@ func (c *Consumer) synced(now core.Now, r *reply, out *core.Out) {
 			g.retryAt = now.Mono.After(c.backoff(g.fails))
 			g.fails++
 		}
-		c.failedGroup(now, code, r.errs, "SyncGroup", out)
+		c.failedGroup(now, code, r.Errs, "SyncGroup", out)
 		return
 	}
-	list, _, ok := assign.ParseAssignment(resp.MemberAssignment)
+	list, data, ok := assign.ParseAssignment(resp.MemberAssignment)
 	if !ok {
 		list = nil
 	}
+	c.knowBasis(now, data)
 	slices.SortFunc(list, core.TopicPartition.Compare)
 	list = slices.Compact(list)
 	g.fails, g.why = 0, Failure{}
@@ -424,11 +431,11 @@ func (c *Consumer) revoke(now core.Now, out *core.Out) {
 	g := &c.group
 	if now.Mono < g.revokeEnd {
 		if !g.yielded && now.Mono < g.revokeAt {
-			c.wakeAt(g.revokeAt)
+			c.pool.WakeAt(g.revokeAt)
 			return
 		}
 		if len(g.commits) > 0 {
-			c.wakeAt(g.revokeEnd)
+			c.pool.WakeAt(g.revokeEnd)
 			return
 		}
 	}
@@ -449,20 +456,20 @@ func (c *Consumer) beat(now core.Now, out *core.Out) {
 		c.lose(now)
 		return
 	} else {
-		c.wakeAt(over)
+		c.pool.WakeAt(over)
 	}
 	if g.beating {
 		return
 	}
 	if now.Mono < g.beatAt {
-		c.wakeAt(g.beatAt)
+		c.pool.WakeAt(g.beatAt)
 		return
 	}
 	to := c.coordinator(now, o.ID, coordinator, out)
 	if to == nil {
 		return
 	}
-	v, ok := to.version(int16(kmsg.Heartbeat), -1)
+	v, ok := versionOf(to, int16(kmsg.Heartbeat), -1)
 	if !ok {
 		c.failedGroup(now, wire.UnsupportedVersion, 0, "Heartbeat", out)
 		return
@@ -474,17 +481,17 @@ func (c *Consumer) beat(now core.Now, out *core.Out) {
 		q.InstanceID = kmsg.StringPtr(o.Instance)
 	}
 	g.beating, g.beatAt = true, now.Mono.After(o.HeartbeatTime)
-	c.wakeAt(g.beatAt)
-	c.send(now, to, ask{kind: askBeat, a: uint64(uint32(g.generation))}, &q, min(c.opt.RequestTime, o.SessionTime), out)
+	c.pool.WakeAt(g.beatAt)
+	c.pool.Send(now, to, link.Ask{Kind: askBeat, A: uint64(uint32(g.generation))}, &q, min(c.opt.RequestTime, o.SessionTime), out)
 }
 
-func (c *Consumer) beaten(now core.Now, r *reply, out *core.Out) {
+func (c *Consumer) beaten(now core.Now, r *link.Reply, out *core.Out) {
 	g := &c.group
-	if int32(r.ask.a) != g.generation || g.state != stable && g.state != revoking {
+	if int32(r.Ask.A) != g.generation || g.state != stable && g.state != revoking {
 		return
 	}
 	g.beating = false
-	resp, ok := r.resp.(*kmsg.HeartbeatResponse)
+	resp, ok := r.Resp.(*kmsg.HeartbeatResponse)
 	code := wire.None
 	if ok {
 		code = wire.Code(resp.ErrorCode)
@@ -498,7 +505,7 @@ func (c *Consumer) beaten(now core.Now, r *reply, out *core.Out) {
 			c.rebalance(now, out)
 		}
 	default:
-		if c.failedGroup(now, code, r.errs, "Heartbeat", out) {
+		if c.failedGroup(now, code, r.Errs, "Heartbeat", out) {
 			g.beatAt = now.Mono.After(c.opt.RetryMin)
 		}
 	}
@@ -512,7 +519,7 @@ func (c *Consumer) leave(now core.Now, out *core.Out) {
 		c.end()
 		return
 	}
-	c.wakeAt(g.retryAt)
+	c.pool.WakeAt(g.retryAt)
 	if len(g.commits) > 0 || g.left {
 		return
 	}
@@ -520,7 +527,7 @@ func (c *Consumer) leave(now core.Now, out *core.Out) {
 	if to == nil {
 		return
 	}
-	v, ok := to.version(int16(kmsg.LeaveGroup), -1)
+	v, ok := versionOf(to, int16(kmsg.LeaveGroup), -1)
 	if !ok {
 		c.end()
 		return
@@ -532,7 +539,7 @@ func (c *Consumer) leave(now core.Now, out *core.Out) {
 	m.MemberID = g.id
 	q.Members = append(q.Members, m)
 	g.left = true
-	c.send(now, to, ask{kind: askLeave}, &q, c.opt.RequestTime, out)
+	c.pool.Send(now, to, link.Ask{Kind: askLeave}, &q, c.opt.RequestTime, out)
 }
 
 // end takes note that the membership is over.
@@ -545,8 +552,8 @@ func (c *Consumer) end() {
 }
 
 // groupReplied takes what became of a request to the coordinator.
-func (c *Consumer) groupReplied(now core.Now, r *reply, out *core.Out) {
-	switch r.ask.kind {
+func (c *Consumer) groupReplied(now core.Now, r *link.Reply, out *core.Out) {
+	switch r.Ask.Kind {
 	case askJoin:
 		c.joined(now, r, out)
 	case askSync:

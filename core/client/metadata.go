@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/core"
+	"klamm/core/link"
 	"klamm/core/wire"
 )
 
@@ -22,7 +23,8 @@ const (
 // Invariants: brokers is sorted by id, topics and wanted by name; at most one Metadata
 // request is in flight.
 type cluster struct {
-	conns
+	opt        Options
+	pool       link.Pool
 	brokers    []Broker
 	controller core.NodeID
 	id         string // of the cluster
@@ -83,7 +85,7 @@ type coordinatorOf struct {
 const fewTopics = 8
 
 func newCluster(o Options) cluster {
-	return cluster{conns: newConns(o), controller: core.NoNode, stale: true}
+	return cluster{opt: o, pool: newPool(o), controller: core.NoNode, stale: true}
 }
 
 // want adds a topic to those whose metadata is kept.
@@ -137,28 +139,28 @@ func (c *cluster) leader(p core.TopicPartition) (core.NodeID, core.Epoch) {
 }
 
 // node returns the lane to a node of the cluster, ready or not, or nil if no such node is known.
-func (c *cluster) node(now core.Now, id core.NodeID, l lane, out *core.Out) *peer {
+func (c *cluster) node(now core.Now, id core.NodeID, l link.Lane, out *core.Out) *link.Peer {
 	i, found := slices.BinarySearchFunc(c.brokers, id, func(b Broker, id core.NodeID) int { return int(b.ID) - int(id) })
 	if !found {
 		return nil
 	}
-	return c.address(now, id, l, c.brokers[i].Addr, out)
+	return c.pool.Address(now, id, l, c.brokers[i].Addr, out)
 }
 
 // any returns a connection that is ready, to whichever node is least busy, or nil after having seen to
 // it that there will be one: known brokers and bootstrap addresses are tried one at a time.
-func (c *cluster) any(now core.Now, out *core.Out) *peer {
-	var best *peer
+func (c *cluster) any(now core.Now, out *core.Out) *link.Peer {
+	var best *link.Peer
 	waiting := false
-	for i := range c.peers {
-		p := &c.peers[i]
-		if p.lane != general {
+	for i := range c.pool.Len() {
+		p := c.pool.At(i)
+		if p.Lane() != general {
 			continue
 		}
 		switch {
-		case p.state == ready && c.usable(now, p, out) && (best == nil || len(p.flights) < len(best.flights)):
+		case p.Ready() && c.pool.Usable(now, p, out) && (best == nil || p.Flights() < best.Flights()):
 			best = p
-		case p.state == dialling || p.state == negotiating:
+		case p.Trying():
 			waiting = true
 		}
 	}
@@ -169,57 +171,58 @@ func (c *cluster) any(now core.Now, out *core.Out) *peer {
 	if n == 0 {
 		return nil
 	}
-	start, soonest := int(c.rand.IntN(int64(n))), core.Never
+	start, soonest := int(c.pool.Rand().IntN(int64(n))), core.Never
 	for i := range n {
-		var p *peer
+		var p *link.Peer
 		if k := (start + i) % n; k < len(c.brokers) {
 			p = c.node(now, c.brokers[k].ID, general, out)
 		} else {
 			k -= len(c.brokers)
-			p = c.address(now, core.NoNode-1-core.NodeID(k), general, c.opt.Bootstrap[k], out)
+			p = c.pool.Address(now, core.NoNode-1-core.NodeID(k), general, c.opt.Bootstrap[k], out)
 		}
 		if p == nil {
 			continue
 		}
-		if p.state == resting && now.Mono >= p.until {
-			c.usable(now, p, out)
+		until, rests := p.Rests()
+		if rests && now.Mono >= until {
+			c.pool.Usable(now, p, out)
 			return nil
 		}
-		if p.state == resting {
-			soonest = min(soonest, p.until)
+		if rests {
+			soonest = min(soonest, until)
 		}
 	}
-	c.wakeAt(soonest)
+	c.pool.WakeAt(soonest)
 	return nil
 }
 
 // tend sends what the cluster itself needs. Every owner's advance begins with it.
 func (c *cluster) tend(now core.Now, out *core.Out) {
-	if c.broke {
-		c.broke, c.stale = false, true // whatever that node led may be led by another now
+	if c.pool.Broke() {
+		c.stale = true // whatever that node led may be led by another now
 	}
 	if c.known && now.Mono >= c.freshAt.After(c.opt.MetadataAge) {
 		c.stale = true
 	}
 	if c.known && !c.stale {
-		c.wakeAt(c.freshAt.After(c.opt.MetadataAge))
+		c.pool.WakeAt(c.freshAt.After(c.opt.MetadataAge))
 	}
 	if !c.stale || c.asking {
 		return
 	}
 	if now.Mono < c.retryAt {
-		c.wakeAt(c.retryAt)
+		c.pool.WakeAt(c.retryAt)
 		return
 	}
 	p := c.any(now, out)
 	if p == nil {
 		return
 	}
-	v, ok := p.version(int16(kmsg.Metadata), -1)
+	v, ok := versionOf(p, int16(kmsg.Metadata), -1)
 	if !ok {
-		c.why = Failure{Code: wire.UnsupportedVersion, Text: "the broker at " + p.addr + " speaks no version of Metadata that this client knows"}
+		c.why = Failure{Code: wire.UnsupportedVersion, Text: "the broker at " + p.Addr() + " speaks no version of Metadata that this client knows"}
 		c.retryAt = now.Mono.After(c.opt.RetryMax)
-		c.wakeAt(c.retryAt)
+		c.pool.WakeAt(c.retryAt)
 		return
 	}
 	q := kmsg.NewMetadataRequest()
@@ -235,24 +238,24 @@ func (c *cluster) tend(now core.Now, out *core.Out) {
 	}
 	c.asked++
 	c.asking, c.stale = true, false
-	c.send(now, p, ask{kind: askMetadata, a: c.asked}, &q, c.opt.RequestTime, out)
+	c.pool.Send(now, p, link.Ask{Kind: askMetadata, A: c.asked}, &q, c.opt.RequestTime, out)
 }
 
 // replied takes the replies that are the cluster's own, and reports whether r was one.
-func (c *cluster) replied(now core.Now, r *reply, out *core.Out) bool {
-	switch r.ask.kind {
+func (c *cluster) replied(now core.Now, r *link.Reply, out *core.Out) bool {
+	switch r.Ask.Kind {
 	case askMetadata:
 		c.asking = false
-		resp, ok := r.resp.(*kmsg.MetadataResponse)
+		resp, ok := r.Resp.(*kmsg.MetadataResponse)
 		switch {
 		case !ok:
-			c.stale, c.why = true, Failure{Errno: r.errs, Text: "no reply to Metadata"}
+			c.stale, c.why = true, Failure{Errno: r.Errs, Text: "no reply to Metadata"}
 			c.backOff(now)
 		case wire.Code(resp.ErrorCode) != wire.None:
 			c.stale, c.why = true, Failure{Code: wire.Code(resp.ErrorCode), Text: "Metadata"}
 			c.backOff(now)
 		default:
-			c.learn(now, resp, r.ask.a, out)
+			c.learn(now, resp, r.Ask.A, out)
 		}
 	case askCoordinator:
 		c.found(now, r)
@@ -273,7 +276,7 @@ func (c *cluster) backoff(fails int) core.Time {
 	for range min(fails, 20) {
 		wait = min(2*wait, c.opt.RetryMax)
 	}
-	return wait - wait/5 + core.Time(c.rand.IntN(int64(wait/5)*2+1))
+	return wait - wait/5 + core.Time(c.pool.Rand().IntN(int64(wait/5)*2+1))
 }
 
 func (c *cluster) learn(now core.Now, resp *kmsg.MetadataResponse, seen uint64, out *core.Out) {
@@ -331,14 +334,14 @@ func (c *cluster) learnBrokers(now core.Now, resp *kmsg.MetadataResponse, out *c
 	next = slices.CompactFunc(next, func(a, b Broker) bool { return a.ID == b.ID })
 	for _, was := range c.brokers {
 		if !slices.ContainsFunc(next, func(b Broker) bool { return b.ID == was.ID }) {
-			c.forget(now, was.ID, out)
+			c.pool.Forget(now, was.ID, out)
 		}
 	}
 	c.brokers = next
 	for _, b := range next {
 		for l := general; l <= coordinator; l++ {
-			if _, found := c.find(b.ID, l); found {
-				c.address(now, b.ID, l, b.Addr, out) // closes what leads to a former address
+			if _, found := c.pool.Find(b.ID, l); found {
+				c.pool.Address(now, b.ID, l, b.Addr, out) // closes what leads to a former address
 			}
 		}
 	}
@@ -411,7 +414,7 @@ func (c *cluster) hint(p core.TopicPartition, leader core.NodeID, epoch core.Epo
 
 // coordinator returns a connection to the coordinator of a group, ready for a request, or nil while it
 // looks for one.
-func (c *cluster) coordinator(now core.Now, group string, l lane, out *core.Out) *peer {
+func (c *cluster) coordinator(now core.Now, group string, l link.Lane, out *core.Out) *link.Peer {
 	i := slices.IndexFunc(c.coordinators, func(k coordinatorOf) bool { return k.key == group })
 	if i < 0 {
 		if len(c.coordinators) >= coordinatorsMax {
@@ -424,13 +427,13 @@ func (c *cluster) coordinator(now core.Now, group string, l lane, out *core.Out)
 	k := &c.coordinators[i]
 	if p := c.node(now, k.node, l, out); p != nil {
 		if k.failsThen < 0 {
-			k.failsThen = p.fails
+			k.failsThen = p.Fails()
 		}
 		switch {
-		case p.fails <= k.failsThen && c.usable(now, p, out):
-			k.failsThen = p.fails
+		case p.Fails() <= k.failsThen && c.pool.Usable(now, p, out):
+			k.failsThen = p.Fails()
 			return p
-		case p.fails <= k.failsThen:
+		case p.Fails() <= k.failsThen:
 			return nil
 		}
 		k.node = core.NoNode // it stopped answering since it was named: perhaps it is another by now
@@ -441,33 +444,33 @@ func (c *cluster) coordinator(now core.Now, group string, l lane, out *core.Out)
 		return nil
 	}
 	if now.Mono < k.retryAt {
-		c.wakeAt(k.retryAt)
+		c.pool.WakeAt(k.retryAt)
 		return nil
 	}
 	p := c.any(now, out)
 	if p == nil {
 		return nil
 	}
-	v, ok := p.version(int16(kmsg.FindCoordinator), -1)
+	v, ok := versionOf(p, int16(kmsg.FindCoordinator), -1)
 	if !ok {
 		k.why, k.retryAt = Failure{Code: wire.UnsupportedVersion, Text: "FindCoordinator"}, now.Mono.After(c.opt.RetryMax)
-		c.wakeAt(k.retryAt)
+		c.pool.WakeAt(k.retryAt)
 		return nil
 	}
 	q := kmsg.NewFindCoordinatorRequest()
 	q.SetVersion(v)
 	q.CoordinatorKey, q.CoordinatorKeys = group, []string{group}
 	k.asking = true
-	c.send(now, p, ask{kind: askCoordinator, a: uint64(i), b: c.generation}, &q, c.opt.RequestTime, out)
+	c.pool.Send(now, p, link.Ask{Kind: askCoordinator, A: uint64(i), B: c.generation}, &q, c.opt.RequestTime, out)
 	return nil
 }
 
 // found takes the reply to FindCoordinator.
-func (c *cluster) found(now core.Now, r *reply) {
-	if r.ask.b != c.generation || r.ask.a >= uint64(len(c.coordinators)) {
+func (c *cluster) found(now core.Now, r *link.Reply) {
+	if r.Ask.B != c.generation || r.Ask.A >= uint64(len(c.coordinators)) {
 		return
 	}
-	resp, ok := r.resp.(*kmsg.FindCoordinatorResponse)
+	resp, ok := r.Resp.(*kmsg.FindCoordinatorResponse)
 	code, id, host, port := wire.None, core.NoNode, "", int32(0)
 	if ok {
 		code, id, host, port = wire.Code(resp.ErrorCode), core.NodeID(resp.NodeID), resp.Host, resp.Port
@@ -479,10 +482,10 @@ func (c *cluster) found(now core.Now, r *reply) {
 			}
 		}
 	}
-	k := &c.coordinators[r.ask.a]
+	k := &c.coordinators[r.Ask.A]
 	k.asking = false
 	if !ok || code != wire.None || id < 0 {
-		k.why = Failure{Code: code, Errno: r.errs, Text: "looking for the coordinator of group " + k.key}
+		k.why = Failure{Code: code, Errno: r.Errs, Text: "looking for the coordinator of group " + k.key}
 		k.retryAt = now.Mono.After(c.backoff(k.fails))
 		k.fails++
 		return
@@ -507,9 +510,9 @@ func (c *cluster) lostCoordinator(now core.Now, group string) {
 
 // trouble says in a person's words why nothing goes forward, as far as the cluster knows.
 func (c *cluster) trouble() Failure {
-	for i := range c.peers {
-		if p := &c.peers[i]; p.state != ready && p.why != core.OK {
-			return Failure{Errno: p.why, Text: "connecting to " + p.addr}
+	for i := range c.pool.Len() {
+		if p := c.pool.At(i); !p.Ready() && p.Why() != core.OK {
+			return Failure{Errno: p.Why(), Text: "connecting to " + p.Addr()}
 		}
 	}
 	return c.why

@@ -8,6 +8,7 @@ import (
 
 	"klamm/core"
 	"klamm/core/batch"
+	"klamm/core/link"
 	"klamm/core/wire"
 )
 
@@ -160,7 +161,7 @@ func (p *Producer) giveUp(mono core.Time, why Failure) {
 	all := mono == core.Never
 	over := func(born core.Time) bool {
 		if at := born.After(p.opt.DeliveryTime); !all && mono < at {
-			p.wakeAt(at)
+			p.pool.WakeAt(at)
 			return false
 		}
 		return true
@@ -279,7 +280,7 @@ func (p *Producer) due(now core.Now, b *outbox) int {
 		b.hold = false
 	}
 	if now.Mono < b.retryAt {
-		p.wakeAt(b.retryAt)
+		p.pool.WakeAt(b.retryAt)
 		return -1
 	}
 	j := slices.IndexFunc(b.batches, func(s sending) bool { return s.request == 0 })
@@ -289,7 +290,7 @@ func (p *Producer) due(now core.Now, b *outbox) int {
 	}
 	if s.encoded == nil && !s.full && !p.flushing && j == len(b.batches)-1 {
 		if at := s.born.After(p.opt.Linger); now.Mono < at {
-			p.wakeAt(at)
+			p.pool.WakeAt(at)
 			return -1
 		}
 	}
@@ -327,7 +328,7 @@ func (p *Producer) encodeAt(b *outbox, s *sending, sequence int32) {
 
 // request sends one Produce request to a node, if there is something for it and it can be sent.
 func (p *Producer) request(now core.Now, node core.NodeID, out *core.Out) bool {
-	var to *peer
+	var to *link.Peer
 	r := produceRequest{id: p.lastReq + 1, node: node}
 	q := kmsg.NewProduceRequest()
 	size, byID := 0, true
@@ -348,7 +349,7 @@ func (p *Producer) request(now core.Now, node core.NodeID, out *core.Out) bool {
 			continue
 		}
 		if to == nil {
-			if to = p.node(now, node, general, out); to == nil || !p.usable(now, to, out) {
+			if to = p.node(now, node, general, out); to == nil || !p.pool.Usable(now, to, out) {
 				return false
 			}
 		}
@@ -375,7 +376,7 @@ func (p *Producer) request(now core.Now, node core.NodeID, out *core.Out) bool {
 	if !byID {
 		limit = 12 // from version 13 on topics go by their id (KIP-516)
 	}
-	v, ok := to.version(int16(kmsg.Produce), limit)
+	v, ok := versionOf(to, int16(kmsg.Produce), limit)
 	if !ok || p.opt.Codec == batch.Zstd && v < 7 {
 		p.refuse(&r, Failure{Code: wire.UnsupportedVersion, Text: "the broker takes no such Produce request"})
 		return true
@@ -385,12 +386,12 @@ func (p *Producer) request(now core.Now, node core.NodeID, out *core.Out) bool {
 	q.TimeoutMillis = int32(min(p.opt.RequestTime.Millis(), math.MaxInt32))
 	p.turn++
 	if p.opt.Acks == AcksNone {
-		if !p.sendOnly(now, to, ask{kind: askProduce, a: r.id}, &q, out) {
+		if !p.pool.SendOnly(now, to, link.Ask{Kind: askProduce, A: r.id}, &q, out) {
 			p.unsend(&r)
 			return false
 		}
 	} else {
-		p.send(now, to, ask{kind: askProduce, a: r.id}, &q, p.opt.RequestTime, out)
+		p.pool.Send(now, to, link.Ask{Kind: askProduce, A: r.id}, &q, p.opt.RequestTime, out)
 	}
 	p.lastReq = r.id
 	p.requests = append(p.requests, r)

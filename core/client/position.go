@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/core"
+	"klamm/core/link"
 	"klamm/core/wire"
 )
 
@@ -19,10 +20,10 @@ func (c *Consumer) place(now core.Now, node core.NodeID, out *core.Out) {
 		return
 	}
 	to := c.node(now, node, general, out)
-	if to == nil || !c.usable(now, to, out) {
+	if to == nil || !c.pool.Usable(now, to, out) {
 		return
 	}
-	v, ok := to.version(int16(kmsg.ListOffsets), -1)
+	v, ok := versionOf(to, int16(kmsg.ListOffsets), -1)
 	if !ok {
 		for _, i := range list {
 			c.later(now, &c.parts[i], Failure{Code: wire.UnsupportedVersion, Text: "ListOffsets"})
@@ -51,7 +52,7 @@ func (c *Consumer) place(now core.Now, node core.NodeID, out *core.Out) {
 		a.list = append(a.list, partGen{r.at, r.gen})
 	}
 	c.asks = append(c.asks, a)
-	c.send(now, to, ask{kind: askOffsets, a: a.id}, &q, c.opt.RequestTime, out)
+	c.pool.Send(now, to, link.Ask{Kind: askOffsets, A: a.id}, &q, c.opt.RequestTime, out)
 }
 
 // Special timestamps of ListOffsets.
@@ -70,12 +71,12 @@ func (c *Consumer) timestampOf(r *reading) int64 {
 	return latestTimestamp
 }
 
-func (c *Consumer) offsetsListed(now core.Now, rep *reply, out *core.Out) {
-	a, ok := c.asked1(rep.ask.a)
+func (c *Consumer) offsetsListed(now core.Now, rep *link.Reply, out *core.Out) {
+	a, ok := c.asked1(rep.Ask.A)
 	if !ok {
 		return
 	}
-	resp, _ := rep.resp.(*kmsg.ListOffsetsResponse)
+	resp, _ := rep.Resp.(*kmsg.ListOffsetsResponse)
 	for _, pg := range a.list {
 		r := c.reading(pg.at)
 		if r == nil || r.gen != pg.gen || r.asking != a.id {
@@ -84,7 +85,7 @@ func (c *Consumer) offsetsListed(now core.Now, rep *reply, out *core.Out) {
 		r.asking = 0
 		m := offsetAnswer(resp, pg.at)
 		if m == nil {
-			c.later(now, r, Failure{Errno: orGone(rep.errs), Text: "no answer to ListOffsets"})
+			c.later(now, r, Failure{Errno: link.OrGone(rep.Errs), Text: "no answer to ListOffsets"})
 			continue
 		}
 		switch code := wire.Code(m.ErrorCode); {
@@ -131,10 +132,10 @@ func (c *Consumer) validate(now core.Now, node core.NodeID, out *core.Out) {
 		return
 	}
 	to := c.node(now, node, general, out)
-	if to == nil || !c.usable(now, to, out) {
+	if to == nil || !c.pool.Usable(now, to, out) {
 		return
 	}
-	v, ok := to.version(int16(kmsg.OffsetForLeaderEpoch), -1)
+	v, ok := versionOf(to, int16(kmsg.OffsetForLeaderEpoch), -1)
 	if !ok { // a broker of before KIP-320 can't tell
 		for _, i := range list {
 			c.parts[i].checked = math.MaxInt32
@@ -163,15 +164,15 @@ func (c *Consumer) validate(now core.Now, node core.NodeID, out *core.Out) {
 		a.list = append(a.list, partGen{r.at, r.gen})
 	}
 	c.asks = append(c.asks, a)
-	c.send(now, to, ask{kind: askEpoch, a: a.id}, &q, c.opt.RequestTime, out)
+	c.pool.Send(now, to, link.Ask{Kind: askEpoch, A: a.id}, &q, c.opt.RequestTime, out)
 }
 
-func (c *Consumer) epochAnswered(now core.Now, rep *reply, out *core.Out) {
-	a, ok := c.asked1(rep.ask.a)
+func (c *Consumer) epochAnswered(now core.Now, rep *link.Reply, out *core.Out) {
+	a, ok := c.asked1(rep.Ask.A)
 	if !ok {
 		return
 	}
-	resp, _ := rep.resp.(*kmsg.OffsetForLeaderEpochResponse)
+	resp, _ := rep.Resp.(*kmsg.OffsetForLeaderEpochResponse)
 	for _, pg := range a.list {
 		r := c.reading(pg.at)
 		if r == nil || r.gen != pg.gen || r.asking != a.id {
@@ -180,7 +181,7 @@ func (c *Consumer) epochAnswered(now core.Now, rep *reply, out *core.Out) {
 		r.asking = 0
 		m := epochAnswer(resp, pg.at)
 		if m == nil {
-			c.later(now, r, Failure{Errno: orGone(rep.errs), Text: "no answer to OffsetForLeaderEpoch"})
+			c.later(now, r, Failure{Errno: link.OrGone(rep.Errs), Text: "no answer to OffsetForLeaderEpoch"})
 			continue
 		}
 		if code := wire.Code(m.ErrorCode); code != wire.None {

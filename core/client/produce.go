@@ -8,6 +8,7 @@ import (
 
 	"klamm/core"
 	"klamm/core/batch"
+	"klamm/core/link"
 	"klamm/core/wire"
 )
 
@@ -168,18 +169,18 @@ func NewProducer(o ProducerOptions) *Producer {
 }
 
 // Mine reports whether Step wants an event. Boot and Tick are for every machine.
-func (p *Producer) Mine(ev *core.Event) bool { return p.mine(ev) }
+func (p *Producer) Mine(ev *core.Event) bool { return p.pool.Mine(ev) }
 
 // Step takes one event.
 func (p *Producer) Step(now core.Now, ev *core.Event, out *core.Out) {
-	p.step(now, ev, out)
+	p.pool.Step(now, ev, out)
 	p.react(now, out)
-	p.stepped()
+	p.pool.Stepped()
 	p.advance(now, out)
 }
 
 // Next is the instant at which Step wants a Tick.
-func (p *Producer) Next() core.Time { return min(p.wake, p.next()) }
+func (p *Producer) Next() core.Time { return p.pool.Next() }
 
 // Send takes a record. Its Result follows. A zero id means that the buffer is full: nothing was taken.
 func (p *Producer) Send(now core.Now, r Record, out *core.Out) RecordID {
@@ -235,9 +236,9 @@ func (p *Producer) Trouble() Failure {
 
 // Close gives up what is pending and lets go of the connections. Flush first to lose nothing.
 func (p *Producer) Close(now core.Now, out *core.Out) {
-	p.closeAll(now, out)
+	p.pool.CloseAll(now, out)
 	p.react(now, out)
-	p.stepped()
+	p.pool.Stepped()
 	p.closed = true
 	for i := range p.outboxes {
 		for j := range p.outboxes[i].batches {
@@ -248,7 +249,7 @@ func (p *Producer) Close(now core.Now, out *core.Out) {
 		}
 	}
 	p.giveUp(core.Never, Failure{Text: "the producer was closed"})
-	p.wake = core.Never
+	p.pool.Sleep()
 }
 
 // resolve gives a record its Result.
@@ -267,7 +268,7 @@ func (p *Producer) resolve(h *held, at core.TopicPartition, off core.Offset, ts 
 
 // advance does whatever can be done now.
 func (p *Producer) advance(now core.Now, out *core.Out) {
-	p.wake = core.Never
+	p.pool.Sleep()
 	if p.closed || p.pending == 0 && len(p.wanted) == 0 {
 		return
 	}
@@ -297,13 +298,13 @@ func (p *Producer) deliver(now core.Now, out *core.Out) {
 
 // react takes what became of requests.
 func (p *Producer) react(now core.Now, out *core.Out) {
-	for i := 0; i < len(p.got); i++ {
-		r := p.got[i]
+	for i := 0; i < len(p.pool.Got()); i++ {
+		r := p.pool.Got()[i]
 		switch {
 		case p.replied(now, &r, out):
-		case r.ask.kind == askInit:
+		case r.Ask.Kind == askInit:
 			p.identified(now, &r, out)
-		case r.ask.kind == askProduce:
+		case r.Ask.Kind == askProduce:
 			p.produced(now, &r, out)
 		}
 	}
@@ -315,14 +316,14 @@ func (p *Producer) identify(now core.Now, out *core.Out) bool {
 		return p.producerID >= 0
 	}
 	if now.Mono < p.initAt {
-		p.wakeAt(p.initAt)
+		p.pool.WakeAt(p.initAt)
 		return false
 	}
 	to := p.any(now, out)
 	if to == nil {
 		return false
 	}
-	v, ok := to.version(int16(kmsg.InitProducerID), -1)
+	v, ok := versionOf(to, int16(kmsg.InitProducerID), -1)
 	if !ok {
 		p.initWhy = Failure{Code: wire.UnsupportedVersion, Text: "the broker knows no idempotent producers; turn idempotence off"}
 		p.failAll(p.initWhy)
@@ -332,18 +333,18 @@ func (p *Producer) identify(now core.Now, out *core.Out) bool {
 	q.SetVersion(v)
 	q.TransactionTimeoutMillis = math.MaxInt32 // means nothing without a transactional id
 	p.initing = true
-	p.send(now, to, ask{kind: askInit}, &q, p.opt.RequestTime, out)
+	p.pool.Send(now, to, link.Ask{Kind: askInit}, &q, p.opt.RequestTime, out)
 	return false
 }
 
-func (p *Producer) identified(now core.Now, r *reply, out *core.Out) {
+func (p *Producer) identified(now core.Now, r *link.Reply, out *core.Out) {
 	p.initing = false
-	resp, ok := r.resp.(*kmsg.InitProducerIDResponse)
+	resp, ok := r.Resp.(*kmsg.InitProducerIDResponse)
 	if ok && wire.Code(resp.ErrorCode) == wire.None && resp.ProducerID >= 0 {
 		p.producerID, p.epoch, p.initFails, p.initWhy = resp.ProducerID, resp.ProducerEpoch, 0, Failure{}
 		return
 	}
-	p.initWhy = Failure{Errno: r.errs, Text: "asking for a producer id"}
+	p.initWhy = Failure{Errno: r.Errs, Text: "asking for a producer id"}
 	if ok {
 		p.initWhy.Code = wire.Code(resp.ErrorCode)
 		if c := p.initWhy.Code; c != wire.None && !c.Retriable() && c != wire.UnknownServerError {
@@ -402,10 +403,10 @@ func (p *Producer) stick(t *topic, again bool) int32 {
 			}
 		}
 		if led == 0 {
-			s.partition = int32(p.rand.IntN(int64(len(t.partitions))))
+			s.partition = int32(p.pool.Rand().IntN(int64(len(t.partitions))))
 			return s.partition
 		}
-		n := int(p.rand.IntN(int64(led)))
+		n := int(p.pool.Rand().IntN(int64(led)))
 		for j := range t.partitions {
 			if t.partitions[j].leader < 0 {
 				continue

@@ -6,22 +6,23 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/core"
+	"klamm/core/link"
 	"klamm/core/wire"
 )
 
 // produced takes what became of a Produce request, batch by batch.
-func (p *Producer) produced(now core.Now, r *reply, out *core.Out) {
-	i := slices.IndexFunc(p.requests, func(q produceRequest) bool { return q.id == r.ask.a })
+func (p *Producer) produced(now core.Now, r *link.Reply, out *core.Out) {
+	i := slices.IndexFunc(p.requests, func(q produceRequest) bool { return q.id == r.Ask.A })
 	if i < 0 {
 		return
 	}
 	req := p.requests[i]
 	p.requests = slices.Delete(p.requests, i, i+1)
 	if p.opt.Acks == AcksNone {
-		p.left(&req, r.errs)
+		p.left(&req, r.Errs)
 		return
 	}
-	resp, ok := r.resp.(*kmsg.ProduceResponse)
+	resp, ok := r.Resp.(*kmsg.ProduceResponse)
 	for _, c := range req.list {
 		b, j := p.carriedBatch(req.id, c)
 		if j < 0 {
@@ -32,7 +33,7 @@ func (p *Producer) produced(now core.Now, r *reply, out *core.Out) {
 			a = answerFor(resp, c)
 		}
 		if a == nil {
-			why := Failure{Errno: r.errs, Text: "no answer to Produce"}
+			why := Failure{Errno: r.Errs, Text: "no answer to Produce"}
 			b.batches[j].doubtful = true
 			p.again(now, b, j, why)
 			continue

@@ -162,7 +162,7 @@ func (r *rig) respond(l *line, resp kmsg.Response) {
 }
 
 // apiVersions is the answer of a broker that serves everything that this room speaks, up to a limit.
-func apiVersions(version int16, limits ...versionRange) *kmsg.ApiVersionsResponse {
+func apiVersions(version int16, limits ...limit) *kmsg.ApiVersionsResponse {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	resp.SetVersion(version)
 	for key := range int16(100) {
@@ -275,3 +275,6 @@ func (r *rig) calm(rounds int, serve func(l *line)) {
 		r.pass(core.Millisecond)
 	}
 }
+
+// limit is what a broker serves of one API instead of everything.
+type limit struct{ key, min, max int16 }

@@ -3,6 +3,7 @@ package controller
 import (
 	"slices"
 
+	"klamm/core"
 	"klamm/core/image"
 	"klamm/core/wire"
 )
@@ -17,19 +18,22 @@ const (
 )
 
 // Supported are the features that this node supports, as its registration and ApiVersions tell, sorted by name. Features
-// whose first level is still missing here (group.version, transaction.version, share.version, streams.version,
-// eligible.leader.replicas.version) are left out: that is level 0, and clients fall back on what every
-// cluster has.
+// whose first level is still missing here (group.version, transaction.version, share.version, streams.version)
+// are left out: that is level 0, and clients fall back on what every cluster has.
 func Supported() []image.FeatureRange {
 	return []image.FeatureRange{
-		{Name: "kraft.version", Min: 0, Max: 1},
+		{Name: elrFeature, Min: 0, Max: 1},
+		{Name: kraftVersion, Min: 0, Max: 1},
 		{Name: MetadataVersion, Min: MetadataLevelMin, Max: MetadataLevel},
 	}
 }
 
 // Bootstrap are the records that a new cluster begins with, as bootstrap.checkpoint holds them.
 func Bootstrap() []wire.Record {
-	return []wire.Record{&wire.FeatureLevelRecord{Name: MetadataVersion, FeatureLevel: MetadataLevel}}
+	return []wire.Record{
+		&wire.FeatureLevelRecord{Name: MetadataVersion, FeatureLevel: MetadataLevel},
+		&wire.FeatureLevelRecord{Name: elrFeature, FeatureLevel: 1},
+	}
 }
 
 // Activate returns what a new leader writes first. A transaction that the last leader left open is aborted.
@@ -50,13 +54,16 @@ func (c *Controller) Activate(inTransaction bool, bootstrap []wire.Record) (reco
 	records = append(records, &wire.BeginTransactionRecord{Name: &name})
 	records = append(records, bootstrap...)
 	if elr(featureOf(bootstrap, elrFeature)) {
-		one, key := "1", "min.insync.replicas"
-		records = append(records, &wire.ConfigRecord{ResourceType: int8(image.BrokerResource), Name: key, Value: &one})
+		v := image.View{Image: c.img, Node: core.NoNode, Static: c.cfg.Static}.Broker(minInSync).Text
+		records = append(records, &wire.ConfigRecord{ResourceType: int8(image.BrokerResource), Name: minInSync, Value: &v})
 	}
 	return append(records, &wire.EndTransactionRecord{})
 }
 
-const elrFeature = "eligible.leader.replicas.version"
+const (
+	elrFeature   = "eligible.leader.replicas.version"
+	kraftVersion = "kraft.version"
+)
 
 // elr reports whether eligible leader replicas are in force (KIP-966).
 func elr(level int16) bool { return level > 0 }
@@ -81,3 +88,6 @@ func Unsupported(img *image.Image) (names []string) {
 	}
 	return names
 }
+
+// NoOp is the record that tells followers that an idle leader lives (metadata.max.idle.interval.ms).
+func NoOp() []wire.Record { return []wire.Record{&wire.NoOpRecord{}} }

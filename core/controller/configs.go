@@ -56,6 +56,12 @@ func (c *Controller) IncrementalAlterConfigs(req *kmsg.IncrementalAlterConfigsRe
 		}
 		resp.Resources = append(resp.Resources, row)
 	}
+	records, r := c.withSettled(records)
+	if r.bad() {
+		for i := range resp.Resources {
+			resp.Resources[i].ErrorCode, resp.Resources[i].ErrorMessage = int16(r.code), r.message()
+		}
+	}
 	if req.ValidateOnly {
 		return resp, nil
 	}
@@ -91,6 +97,12 @@ func (c *Controller) AlterConfigs(req *kmsg.AlterConfigsRequest) (*kmsg.AlterCon
 			records = append(records, recs...)
 		}
 		resp.Resources = append(resp.Resources, row)
+	}
+	records, r := c.withSettled(records)
+	if r.bad() {
+		for i := range resp.Resources {
+			resp.Resources[i].ErrorCode, resp.Resources[i].ErrorMessage = int16(r.code), r.message()
+		}
 	}
 	if req.ValidateOnly {
 		return resp, nil

@@ -23,8 +23,12 @@ type Config struct {
 	Partitions   int32            // num.partitions
 	Replication  int16            // default.replication.factor
 	DeleteTopics bool             // delete.topic.enable
+	ClusterID    string           // of meta.properties: a registration that names another is refused
+	Session      core.Time        // broker.session.timeout.ms; 0: as configured
 	Static       image.Properties // the node's configuration file: defaults of topic configurations
 	Key          [32]byte         // of the generator of topic ids
+
+	ProducerIDBlock int64 // how many producer ids a broker gets at a time; 0: Kafka's 1000
 }
 
 // PartitionsPerRequestMax bounds the partitions that one request may make: its records are one batch.
@@ -49,6 +53,28 @@ func weight(records []wire.Record) (n int) {
 			}
 		case *wire.PartitionRecord:
 			n += 24*len(r.Replicas) + 4*len(r.ISR)
+		case *wire.PartitionChangeRecord:
+			n += 5*(len(r.ISR)+len(r.Replicas)+len(r.AddingReplicas)+len(r.RemovingReplicas)+len(r.EligibleLeaderReplicas)+len(r.LastKnownELR)) + 16*len(r.Directories)
+		case *wire.RegisterBrokerRecord:
+			n += 16 * len(r.LogDirs)
+			for _, e := range r.EndPoints {
+				n += 16 + len(e.Name) + len(e.Host)
+			}
+			for _, f := range r.Features {
+				n += 16 + len(f.Name)
+			}
+			if r.Rack != nil {
+				n += len(*r.Rack)
+			}
+		case *wire.RegisterControllerRecord:
+			for _, e := range r.EndPoints {
+				n += 16 + len(e.Name) + len(e.Host)
+			}
+			for _, f := range r.Features {
+				n += 16 + len(f.Name)
+			}
+		case *wire.BrokerRegistrationChangeRecord:
+			n += 16 * (len(r.LogDirs) + len(r.CordonedLogDirs))
 		}
 	}
 	return n
@@ -69,15 +95,18 @@ type Controller struct {
 	cfg  Config
 	rand core.Rand
 	img  *image.Image // with every record appended so far
+
+	active    bool      // TakeOver was called, and Reset was not since
+	sessions  []session // while active; sorted by id, one for each broker that registered or was heard
+	sweep     bool      // there may be partitions without a leader that could have one
+	ticked    core.Time // when Tick last came
+	balanceAt core.Time // of the next look at the preferred leaders
 }
 
 // New makes a controller that knows nothing yet: Reset gives it an image.
 func New(cfg Config) *Controller {
 	return &Controller{cfg: cfg, rand: core.NewRand(cfg.Key), img: image.Empty()}
 }
-
-// Reset makes the committed image the newest: at boot, and when what was appended after it was lost.
-func (c *Controller) Reset(img *image.Image) { c.img = img }
 
 // Image is the newest image: what the next decision will be based on. It may be ahead of what is committed.
 func (c *Controller) Image() *image.Image { return c.img }
@@ -87,6 +116,7 @@ func (c *Controller) Appended(records []wire.Record, end core.Offset, epoch core
 	img, _, err := c.img.Apply(records, end, epoch)
 	core.Must(err == nil, "the controller's own records apply to the image that they were decided on")
 	c.img = img
+	c.settleSessions(records, end)
 }
 
 // Level is the metadata version in force, which says in which versions records are written.

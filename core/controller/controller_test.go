@@ -18,12 +18,15 @@ import (
 )
 
 type rig struct {
-	c   *Controller
-	ids map[core.TopicID]string
+	c     *Controller
+	ids   map[core.TopicID]string
+	now   core.Now
+	lives uint16 // incarnations so far
 }
 
 func newRig(cfg Config) *rig {
-	return &rig{c: New(cfg), ids: map[core.TopicID]string{}}
+	cfg.ClusterID = "here"
+	return &rig{c: New(cfg), ids: map[core.TopicID]string{}, now: core.Now{Mono: core.Second}}
 }
 
 // take applies what was decided, as the hall does once it is in the log, and prints it.
@@ -55,19 +58,29 @@ func (r *rig) show(rec wire.Record) string {
 	case *wire.PartitionRecord:
 		return fmt.Sprintf("%s %s-%d replicas=%v isr=%v leader=%d/%d epoch=%d dirs=%d", name, r.ids[x.TopicID], x.PartitionID, x.Replicas, x.ISR, x.Leader, x.LeaderEpoch, x.PartitionEpoch, len(x.Directories))
 	case *wire.PartitionChangeRecord:
-		text := fmt.Sprintf("%s %s-%d leader=%d", name, r.ids[x.TopicID], x.PartitionID, x.Leader)
-		if x.ISR != nil || x.EligibleLeaderReplicas != nil || x.LastKnownELR != nil {
-			text += fmt.Sprintf(" isr=%v eligible=%v last=%v", x.ISR, x.EligibleLeaderReplicas, x.LastKnownELR)
-		}
-		return text
+		return name + " " + r.ids[x.TopicID] + "-" + strconv.Itoa(int(x.PartitionID)) + showChange(x)
 	case *wire.FeatureLevelRecord:
 		return fmt.Sprintf("%s %s=%d", name, x.Name, x.FeatureLevel)
 	case *wire.RegisterBrokerRecord:
-		return fmt.Sprintf("%s %d epoch=%d fenced=%v", name, x.BrokerID, x.BrokerEpoch, x.Fenced)
+		text := fmt.Sprintf("%s %d epoch=%d fenced=%v", name, x.BrokerID, x.BrokerEpoch, x.Fenced)
+		if x.InControlledShutdown {
+			text += " stopping"
+		}
+		return text
+	case *wire.UnregisterBrokerRecord:
+		return fmt.Sprintf("%s %d epoch=%d", name, x.BrokerID, x.BrokerEpoch)
+	case *wire.RegisterControllerRecord:
+		return fmt.Sprintf("%s %d", name, x.ControllerID)
 	case *wire.BrokerRegistrationChangeRecord:
 		text := fmt.Sprintf("%s %d epoch=%d fenced=%d", name, x.BrokerID, x.BrokerEpoch, x.Fenced)
 		if x.InControlledShutdown != 0 {
 			text += fmt.Sprintf(" stopping=%d", x.InControlledShutdown)
+		}
+		if x.LogDirs != nil {
+			text += " dirs=" + showDirs(x.LogDirs)
+		}
+		if x.CordonedLogDirs != nil {
+			text += " cordoned=" + showDirs(x.CordonedLogDirs)
 		}
 		return text
 	case *wire.ProducerIdsRecord:
@@ -139,34 +152,8 @@ func (r *rig) run(t *testing.T, d *datadriven.TestData) string {
 	lines := strings.Split(strings.TrimSpace(d.Input), "\n")
 	switch d.Cmd {
 	case "activate":
+		r.c.TakeOver(r.now, r.c.Image())
 		r.take(r.c.Activate(has("open"), nil), &out)
-	case "feature":
-		var name string
-		var level int
-		d.ScanArgs(t, "name", &name)
-		d.ScanArgs(t, "level", &level)
-		r.take([]wire.Record{&wire.FeatureLevelRecord{Name: name, FeatureLevel: int16(level)}}, &out)
-	case "register":
-		for _, a := range d.CmdArgs {
-			id, rack, _ := strings.Cut(a.String(), "=")
-			r.take(r.c.RegisterBroker(Registration{ID: core.NodeID(int32Of(id)), LogDirs: []core.TopicID{{1}}, Rack: rack, HasRack: rack != ""}, r.c.Image().End()), &out)
-		}
-	case "unfence":
-		for _, a := range d.CmdArgs {
-			r.take(r.c.UnfenceBroker(core.NodeID(int32Of(a.String()))), &out)
-		}
-	case "stop":
-		r.take(r.c.StopBroker(core.NodeID(int32Of(d.CmdArgs[0].String()))), &out)
-	case "kafka-stop": // what Apache Kafka 4.3 writes for a partition, where eligible.leader.replicas.version is 1
-		x := r.c.Image().Topic("a").Partition(0)
-		change := wire.NewPartitionChangeRecord()
-		change.PartitionID, change.TopicID, change.Leader = 0, r.c.Image().Topic("a").ID, core.NoNode
-		change.ISR, change.EligibleLeaderReplicas, change.LastKnownELR = []core.NodeID{}, x.ISR, x.ISR
-		r.take([]wire.Record{change}, &out)
-	case "ids":
-		first, records, code := r.c.AllocateProducerIDs(1)
-		fmt.Fprintf(&out, "%s %d\n", code, first)
-		r.take(records, &out)
 	case "create":
 		q := createRequest(d.Input)
 		q.ValidateOnly = has("validate")
@@ -271,7 +258,9 @@ func (r *rig) run(t *testing.T, d *datadriven.TestData) string {
 		}
 		r.take(records, &out)
 	default:
-		d.Fatalf(t, "unknown command %s", d.Cmd)
+		if !r.cluster(t, d, &out) {
+			d.Fatalf(t, "unknown command %s", d.Cmd)
+		}
 	}
 	return out.String()
 }
@@ -292,10 +281,11 @@ func TestPlacementIsEven(t *testing.T) {
 		count := rapid.IntRange(1, 40).Draw(t, "partitions")
 		r := newRig(Config{Node: 1, Partitions: 1, Replication: 1, Key: [32]byte{2}})
 		var skip strings.Builder
+		used := map[int]bool{}
 		for n := 1; n <= brokers; n++ {
 			rack := rapid.IntRange(0, racks-1).Draw(t, "rack")
-			r.take(r.c.RegisterBroker(Registration{ID: core.NodeID(n), Rack: fmt.Sprint(rack), HasRack: true}, r.c.Image().End()), &skip)
-			r.take(r.c.UnfenceBroker(core.NodeID(n)), &skip)
+			used[rack] = true
+			r.start(int32(n), fmt.Sprint(rack), &skip)
 		}
 		places, bad := r.c.place(int32(count), int16(factor))
 		require.False(t, bad.bad(), bad.text)
@@ -309,6 +299,7 @@ func TestPlacementIsEven(t *testing.T) {
 				seen[n] = true
 			}
 			leads[p.replicas[0]]++
+			require.Equal(t, min(factor, len(used)), racksOf(r, p.replicas), "a rack is not taken twice while another is free")
 		}
 		least, most := count, 0
 		for n := 1; n <= brokers; n++ {
@@ -324,8 +315,7 @@ func TestDecisionsAlwaysApply(t *testing.T) {
 		r := newRig(Config{Node: 1, Partitions: 2, Replication: 1, DeleteTopics: true, Key: [32]byte{3}})
 		var skip strings.Builder
 		r.take(r.c.Activate(false, nil), &skip)
-		r.take(r.c.RegisterBroker(Registration{ID: 1}, r.c.Image().End()), &skip)
-		r.take(r.c.UnfenceBroker(1), &skip)
+		r.start(1, "", &skip)
 		name := rapid.SampledFrom([]string{"a", "b", "a.b", "a_b", "", "x/y", "__cluster_metadata"})
 		for range rapid.IntRange(1, 20).Draw(t, "requests") {
 			switch rapid.IntRange(0, 3).Draw(t, "kind") {
@@ -409,8 +399,7 @@ func TestDecisionsFitInOneBatch(t *testing.T) {
 	r := newRig(Config{Node: 1, Partitions: 1, Replication: 1})
 	var skip strings.Builder
 	r.take(r.c.Activate(false, nil), &skip)
-	r.take(r.c.RegisterBroker(Registration{ID: 1}, r.c.Image().End()), &skip)
-	r.take(r.c.UnfenceBroker(1), &skip)
+	r.start(1, "", &skip)
 	q := kmsg.NewPtrCreateTopicsRequest()
 	long := strings.Repeat("0:1,", 1<<19) + "0:1"
 	for i := range 5 {

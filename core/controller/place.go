@@ -15,74 +15,95 @@ type placed struct {
 	isr      []core.NodeID
 }
 
-// place spreads partitions over the registered brokers (KIP-36): leaders take turns, starting at a random
-// broker; the brokers are dealt out one of each rack in turn, so that neighbours, which share a partition, lie in different racks.
-// Fenced brokers get copies but do not lead.
+// place spreads partitions over the brokers (KIP-36): leaders take turns, starting at a random broker; the other replicas
+// go to racks that the partition does not have yet, as long as there are such. Fenced brokers get copies only where there
+// are too few others, and none leads.
 func (c *Controller) place(partitions int32, factor int16) ([]placed, refusal) {
-	ring := c.ring()
-	if int(factor) > len(ring) {
+	live, fenced := c.rings()
+	if most := len(live) + len(fenced); int(factor) > most {
 		return nil, refusal{wire.InvalidReplicationFactor, "Unable to replicate the partition " + strconv.Itoa(int(factor)) +
 			" time(s): The target replication factor of " + strconv.Itoa(int(factor)) + " cannot be reached because only " +
-			strconv.Itoa(len(ring)) + " broker(s) are registered or some brokers have all their log directories cordoned."}
+			strconv.Itoa(most) + " broker(s) are registered or some brokers have all their log directories cordoned."}
 	}
-	if !slices.ContainsFunc(ring, c.img.Live) {
+	if len(live) == 0 {
 		return nil, refusal{wire.InvalidReplicationFactor, "Unable to replicate the partition " + strconv.Itoa(int(factor)) +
 			" time(s): All brokers are currently fenced."}
 	}
-	start := int(c.rand.IntN(int64(len(ring))))
+	start := int(c.rand.IntN(int64(len(live))))
 	out := make([]placed, 0, partitions)
 	for p := range int(partitions) {
-		replicas := make([]core.NodeID, 0, factor)
-		// Beyond the first round, followers of one leader shift, so that they too are spread.
-		leader, shift := (start+p)%len(ring), p/len(ring)
-		for i := range int(factor) {
-			at := leader
-			if i > 0 && len(ring) > 1 {
-				at = (leader + 1 + (shift+i-1)%(len(ring)-1)) % len(ring)
-			}
-			replicas = append(replicas, ring[at])
+		to := pick(nil, live, start+p, int(factor))
+		if len(to) < int(factor) {
+			to = pick(to, fenced, start+p, int(factor))
 		}
-		c.liveFirst(replicas)
+		replicas := make([]core.NodeID, len(to))
+		for i, b := range to {
+			replicas[i] = b.ID
+		}
 		out = append(out, placed{replicas: replicas, isr: c.live(replicas)})
-	}
-	for i := range out {
-		if len(out[i].isr) == 0 { // every copy on a fenced broker: one of them gives way to a live one
-			at := slices.IndexFunc(ring, c.img.Live)
-			out[i].replicas[0] = ring[at]
-			out[i].isr = []core.NodeID{ring[at]}
-		}
 	}
 	return out, refusal{}
 }
 
-// ring is every registered broker, one of each rack in turn.
-func (c *Controller) ring() []core.NodeID {
-	var racks [][]core.NodeID
-	var names []string
+// pick adds brokers of a ring to those that a partition has, until it has n or all: first the one whose turn it is, then the
+// others, beginning one further in each round, so that the followers of one leader are spread too; a rack is not taken again
+// before every other has been.
+func pick(to []*image.Broker, ring []*image.Broker, turn, n int) []*image.Broker {
+	if len(ring) == 0 {
+		return to
+	}
+	first, round := turn%len(ring), turn/len(ring)
+	order := append(make([]*image.Broker, 0, len(ring)), ring[first])
+	for i := range len(ring) - 1 {
+		order = append(order, ring[(first+1+(round+i)%(len(ring)-1))%len(ring)])
+	}
+	fresh := 0 // where in to the present round over the racks begins
+	for len(to) < n && len(order) > 0 {
+		at := slices.IndexFunc(order, func(b *image.Broker) bool {
+			return !slices.ContainsFunc(to[fresh:], func(o *image.Broker) bool { return o.Rack == b.Rack })
+		})
+		if at < 0 {
+			fresh = len(to)
+			continue
+		}
+		to, order = append(to, order[at]), slices.Delete(order, at, at+1)
+	}
+	return to
+}
+
+// rings are the brokers that may get replicas, one of each rack in turn: those that are alive, and the others.
+func (c *Controller) rings() (live, fenced []*image.Broker) {
+	var racks [][]*image.Broker
+	most := 0
 	for _, b := range c.img.Brokers() {
-		at := slices.Index(names, b.Rack)
+		if cordoned(b) {
+			continue
+		}
+		at := slices.IndexFunc(racks, func(r []*image.Broker) bool { return r[0].Rack == b.Rack })
 		if at < 0 {
 			at = len(racks)
-			names, racks = append(names, b.Rack), append(racks, nil)
+			racks = append(racks, nil)
 		}
-		racks[at] = append(racks[at], b.ID)
+		racks[at] = append(racks[at], b)
+		most = max(most, len(racks[at]))
 	}
-	var ring []core.NodeID
-	for turn := 0; len(ring) < len(c.img.Brokers()); turn++ {
+	for turn := range most {
 		for _, r := range racks {
-			if turn < len(r) {
-				ring = append(ring, r[turn])
+			switch {
+			case turn >= len(r):
+			case r[turn].Fenced || r[turn].ControlledShutdown:
+				fenced = append(fenced, r[turn])
+			default:
+				live = append(live, r[turn])
 			}
 		}
 	}
-	return ring
+	return live, fenced
 }
 
-// liveFirst makes the first live replica the preferred leader.
-func (c *Controller) liveFirst(replicas []core.NodeID) {
-	if at := slices.IndexFunc(replicas, c.img.Live); at > 0 {
-		replicas[0], replicas[at] = replicas[at], replicas[0]
-	}
+// cordoned reports whether a broker is to get no more replicas: each of its directories is cordoned (KIP-1066).
+func cordoned(b *image.Broker) bool {
+	return len(b.LogDirs) > 0 && within(b.LogDirs, b.Cordoned)
 }
 
 // live are those of replicas whose brokers may lead: neither fenced nor going down.
@@ -98,25 +119,13 @@ func (c *Controller) live(replicas []core.NodeID) (isr []core.NodeID) {
 // checkAssignment checks the replicas that a client names for partition number p. want is how many replicas the
 // other partitions of the topic have, 0 if this is the first.
 func (c *Controller) checkAssignment(replicas []int32, p, want int) (placed, refusal) {
+	var to placed
+	var r refusal
+	if to.replicas, r = c.checkReplicas(replicas); r.bad() {
+		return placed{}, r
+	}
 	bad := func(text string) (placed, refusal) {
 		return placed{}, refusal{wire.InvalidReplicaAssignment, text}
-	}
-	if len(replicas) == 0 {
-		return bad("The manual partition assignment includes an empty replica list.")
-	}
-	var to placed
-	for _, r := range replicas {
-		to.replicas = append(to.replicas, core.NodeID(r))
-	}
-	sorted := slices.Clone(to.replicas)
-	slices.Sort(sorted)
-	for i, r := range sorted {
-		if c.img.Broker(r) == nil {
-			return bad("The manual partition assignment includes broker " + strconv.Itoa(int(r)) + ", but no such broker is registered.")
-		}
-		if i > 0 && sorted[i-1] == r {
-			return bad("The manual partition assignment includes the broker " + strconv.Itoa(int(r)) + " more than once.")
-		}
 	}
 	if want > 0 && len(replicas) != want {
 		return bad("The manual partition assignment includes a partition with " + strconv.Itoa(len(replicas)) +
@@ -129,12 +138,43 @@ func (c *Controller) checkAssignment(replicas []int32, p, want int) (placed, ref
 	return to, refusal{}
 }
 
-// directory is the log directory that a new replica at a broker goes to: its only one, else that broker chooses (KIP-858).
-func directory(b *image.Broker) wire.UUID {
-	if b != nil && len(b.LogDirs) == 1 {
-		return b.LogDirs[0]
+// checkReplicas checks an assignment that a client names: brokers that there are, each once.
+func (c *Controller) checkReplicas(replicas []int32) ([]core.NodeID, refusal) {
+	bad := func(text string) ([]core.NodeID, refusal) { return nil, refusal{wire.InvalidReplicaAssignment, text} }
+	if len(replicas) == 0 {
+		return bad("The manual partition assignment includes an empty replica list.")
 	}
-	return wire.UUID{15: 1} // Kafka's DirectoryId.UNASSIGNED
+	to := make([]core.NodeID, len(replicas))
+	for i, r := range replicas {
+		to[i] = core.NodeID(r)
+	}
+	sorted := slices.Clone(to)
+	slices.Sort(sorted)
+	for i, r := range sorted {
+		if c.img.Broker(r) == nil {
+			return bad("The manual partition assignment includes broker " + strconv.Itoa(int(r)) + ", but no such broker is registered.")
+		}
+		if i > 0 && sorted[i-1] == r {
+			return bad("The manual partition assignment includes the broker " + strconv.Itoa(int(r)) + " more than once.")
+		}
+	}
+	return to, refusal{}
+}
+
+// directory is the log directory that a new replica at a broker goes to.
+func directory(b *image.Broker) core.TopicID {
+	if b == nil {
+		return dirUnassigned
+	}
+	return firstDirectory(b.LogDirs)
+}
+
+// firstDirectory is the directory of a new replica where these are online: the only one, else the broker chooses (KIP-858).
+func firstDirectory(online []core.TopicID) core.TopicID {
+	if len(online) == 1 {
+		return online[0]
+	}
+	return dirUnassigned
 }
 
 // partitionRecord registers a new partition.

@@ -388,7 +388,7 @@ func (c *Controller) createPartitions(t *kmsg.CreatePartitionsRequestTopic, room
 	case more > *room:
 		return nil, refusal{wire.PolicyViolation, "Excessively large number of partitions per request."}
 	}
-	factor := len(topic.Partitions[0].Replicas)
+	factor := len(topic.Partitions[0].Replicas) - len(topic.Partitions[0].Removing)
 	var places []placed
 	if t.Assignment == nil {
 		if places, r = c.place(int32(more), int16(factor)); r.bad() {

@@ -36,6 +36,8 @@ type Partition struct {
 	TellLeader   bool // the client's idea of the leader is old
 	Leader       core.NodeID
 	LeaderEpoch  core.Epoch
+	TellNear     bool        // another replica is nearer to the consumer (KIP-392), v11+
+	Near         core.NodeID // … this one
 	File         core.FileID // the records: a range of a file; none if Len is 0
 	Pos, Len     int64
 }
@@ -153,7 +155,11 @@ func (e *encoder) partition(p *Partition) {
 		e.i32(-1)
 	}
 	if e.version >= 11 {
-		e.i32(-1) // no preferred replica
+		near := core.NoNode
+		if p.TellNear {
+			near = p.Near
+		}
+		e.i32(int32(near))
 	}
 	e.count(int(p.Len))
 	if p.Len > 0 {

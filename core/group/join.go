@@ -113,7 +113,7 @@ func (s *State) fits(g *Group, id string) bool {
 
 // joinNew takes a JoinGroup without a member id.
 func (s *State) joinNew(env Env, name string, j *joiner) (w Wait, res JoinResult, done bool) {
-	if s.groups[name] == nil && len(s.names) >= GroupsMax {
+	if s.groups[name] == nil && len(s.names) >= s.cfg.GroupsMax {
 		env.Out.Mark("group.too-many")
 		return w, joinError(wire.CoordinatorNotAvailable, "", 0), true
 	}
@@ -249,7 +249,7 @@ func (m *member) update(j *joiner) {
 
 // expect enters an id that was given out. It has a session's time to join (KAFKA-7909).
 func (s *State) expect(env Env, g *Group, j *joiner) {
-	if len(g.pending) >= PendingMax {
+	if len(g.pending) >= s.cfg.PendingMax {
 		env.Out.Mark("group.pending-full")
 		g.pending = slices.Delete(g.pending, 0, 1)
 	}

@@ -40,7 +40,7 @@ type CommitRow struct {
 func (s *State) Commit(env Env, c *Committer, rows []CommitRow) (end core.Offset) {
 	g := s.groups[c.Group]
 	code := s.checkCommit(g, c)
-	if code == wire.None && g == nil && len(s.names) >= GroupsMax {
+	if code == wire.None && g == nil && len(s.names) >= s.cfg.GroupsMax {
 		code = wire.CoordinatorNotAvailable
 	}
 	if code != wire.None {

@@ -19,6 +19,8 @@ type Config struct {
 	Retention              core.Time // offsets.retention.minutes
 	RetentionCheck         core.Time // offsets.retention.check.interval.ms
 	SweepMax               int       // offsets, or groups without any, that one step of a sweep looks at
+	GroupsMax              int       // of one partition
+	PendingMax             int       // ids of one group that were given out and not used
 }
 
 // DefaultConfig is Apache Kafka's.
@@ -26,7 +28,7 @@ func DefaultConfig() Config {
 	return Config{
 		SessionMin: 6 * core.Second, SessionMax: 30 * core.Minute, InitialDelay: 3 * core.Second,
 		MembersMax: 1<<31 - 1, MetadataBytesMax: 4096, Retention: 7 * 24 * core.Hour, RetentionCheck: 10 * core.Minute,
-		SweepMax: SweepMax,
+		SweepMax: SweepMax, GroupsMax: GroupsMax, PendingMax: PendingMax,
 	}
 }
 
@@ -320,3 +322,16 @@ func (s *State) Next() core.Time { return s.timers.Next() }
 
 // Names are the ids of all groups, sorted. Not to be written to.
 func (s *State) Names() []string { return s.names }
+
+// OldestUnused is the first deadline of all member ids that were given out and not used yet, and its group.
+func (s *State) OldestUnused() (deadline core.Time, of string) {
+	deadline = core.Never
+	for _, name := range s.names {
+		for _, p := range s.groups[name].pending {
+			if p.deadline < deadline {
+				deadline, of = p.deadline, name
+			}
+		}
+	}
+	return deadline, of
+}

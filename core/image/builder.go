@@ -229,35 +229,44 @@ func (b *Builder) partitionChange(r *wire.PartitionChangeRecord) error {
 	if old == nil {
 		return Fault{"PartitionChangeRecord", "no partition " + strconv.Itoa(int(r.PartitionID)) + " of " + t.Name}
 	}
-	p := *old
-	p.Epoch++
-	if r.Leader != noLeaderChange {
-		p.Leader = r.Leader
-		p.LeaderEpoch++
+	p, why := old.With(r)
+	if why != "" {
+		return Fault{"PartitionChangeRecord", why}
 	}
-	if r.Replicas != nil {
-		if len(r.Replicas) == 0 {
-			return Fault{"PartitionChangeRecord", "no replicas left"}
-		}
-		p.Replicas, p.Directories = r.Replicas, directories(p.Directories, len(r.Replicas))
-	}
-	if r.Directories != nil {
-		p.Directories = directories(r.Directories, len(p.Replicas))
-	}
-	change(&p.ISR, r.ISR)
-	change(&p.Removing, r.RemovingReplicas)
-	change(&p.Adding, r.AddingReplicas)
-	change(&p.ELR, r.EligibleLeaderReplicas)
-	change(&p.LastKnownELR, r.LastKnownELR)
-	if r.LeaderRecoveryState >= 0 {
-		p.Recovering = r.LeaderRecoveryState == 1
-	}
-	t.Partitions[r.PartitionID] = &p
+	t.Partitions[r.PartitionID] = p
 	return nil
 }
 
-// noLeaderChange in a PartitionChangeRecord leaves the leader and its epoch as they are; -1 is a change, to no leader.
-const noLeaderChange core.NodeID = -2
+// With is the partition as a change leaves it, or what is wrong with the change. The partition stays as it is.
+func (p *Partition) With(r *wire.PartitionChangeRecord) (_ *Partition, why string) {
+	next := *p
+	next.Epoch++
+	if r.Leader != NoLeaderChange {
+		next.Leader = r.Leader
+		next.LeaderEpoch++
+	}
+	if r.Replicas != nil {
+		if len(r.Replicas) == 0 {
+			return nil, "no replicas left"
+		}
+		next.Replicas, next.Directories = r.Replicas, directories(next.Directories, len(r.Replicas))
+	}
+	if r.Directories != nil {
+		next.Directories = directories(r.Directories, len(next.Replicas))
+	}
+	change(&next.ISR, r.ISR)
+	change(&next.Removing, r.RemovingReplicas)
+	change(&next.Adding, r.AddingReplicas)
+	change(&next.ELR, r.EligibleLeaderReplicas)
+	change(&next.LastKnownELR, r.LastKnownELR)
+	if r.LeaderRecoveryState >= 0 {
+		next.Recovering = r.LeaderRecoveryState == 1
+	}
+	return &next, ""
+}
+
+// NoLeaderChange in a PartitionChangeRecord leaves the leader and its epoch as they are; -1 is a change, to no leader.
+const NoLeaderChange core.NodeID = -2
 
 func change(to *[]core.NodeID, news []core.NodeID) {
 	if news != nil {

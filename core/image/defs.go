@@ -102,11 +102,18 @@ func BrokerDefs() []Def { return brokerDefs }
 func GroupDefs() []Def { return groupDefs }
 
 func findDef(defs []Def, name string) *Def {
-	at, ok := slices.BinarySearchFunc(defs, name, func(d Def, name string) int { return strings.Compare(d.Name, name) })
-	if !ok {
+	lo, hi := 0, len(defs)
+	for lo < hi { // by hand: a function of two definitions would copy one of them for each comparison
+		if m := (lo + hi) / 2; defs[m:][0].Name < name {
+			lo = m + 1
+		} else {
+			hi = m
+		}
+	}
+	if lo == len(defs) || defs[lo].Name != name {
 		return nil
 	}
-	return &defs[at:][0]
+	return &defs[lo:][0]
 }
 
 // Canonical gives a value as Kafka shows it: trimmed, numbers and booleans in their plain form. The second

@@ -44,7 +44,7 @@ func (s *Store) AppendExact(now core.Now, id LogID, b []byte, out *core.Out) App
 	if err != AppendOK {
 		return err
 	}
-	next, epoch := l.end, l.Epoch()
+	next, epoch := l.end, l.EpochBelow(l.end) // an epoch that this broker led and wrote nothing in binds nobody
 	for rest := b; len(rest) > 0; {
 		v, r, is := batch.First(rest)
 		if is != batch.Good || !follows(l, v, next) || v.LeaderEpoch() >= 0 && v.LeaderEpoch() < epoch {
@@ -52,6 +52,9 @@ func (s *Store) AppendExact(now core.Now, id LogID, b []byte, out *core.Out) App
 		}
 		epoch = max(epoch, v.LeaderEpoch())
 		next, rest = v.LastOffset()+1, r
+	}
+	if v, _, is := batch.First(b); is == batch.Good && v.LeaderEpoch() < l.Epoch() {
+		s.dropEpochs(l, l.end, out)
 	}
 	from := 0
 	for at := 0; at < len(b); {
@@ -153,6 +156,9 @@ func (s *Store) pump(now core.Now, l *Log, out *core.Out) {
 	if l.busy || l.state != online && !l.finishing() {
 		return
 	}
+	if l.cut != nil && l.cut.stage == cutPoint { // a sync would raise again what the cut has lowered
+		return
+	}
 	to := s.wanted(l)
 	if l.durable >= to {
 		s.finishLoad(now, l, out)
@@ -190,6 +196,9 @@ func (s *Store) synced(now core.Now, l *Log, o op, out *core.Out) {
 		s.dirty += s.bytesBetween(l, l.durable, end)
 		l.durable = end
 		s.dirtyPoint(now, pointRecovery)
+		if l.p.Topic == metadataTopic {
+			s.dirtyMetadata(now)
+		}
 		s.changed(Change{ID: l.id, What: Durable, Offset: end})
 	}
 	s.pump(now, l, out)
@@ -216,20 +225,58 @@ func (s *Store) bytesBetween(l *Log, from, to core.Offset) int64 {
 // rewrite reads the next chunk of doubtful bytes. A sync after a restart proves nothing about bytes that an earlier
 // life wrote: that one's sync may have failed and left the pages clean. So they are written anew first.
 func (s *Store) rewrite(l *Log, g *segment, out *core.Out) {
-	d := l.doubt[0]
 	l.busy = true
 	out.Mark("log.rewrite")
-	out.Read(s.start(l, op{kind: opReread}), g.file, d.from, min(s.cfg.Sizes.RewriteBytes, d.to-d.from))
+	d := l.doubt[0]
+	out.Read(s.start(l, op{kind: opReread}), g.file, d.from, d.chunk(s.cfg.Sizes.RewriteBytes))
 }
 
+func (d *doubt) chunk(bytes int64) int64 {
+	return min(max(bytes, d.least, batch.HeaderBytes), d.to-d.from)
+}
+
+// reread writes the whole batches of a chunk, if they are those that the scan has seen: a read that went astray must not
+// become what the disk holds.
 func (s *Store) reread(now core.Now, l *Log, ev *core.Event, out *core.Out) {
-	d := l.doubt[0]
+	d := &l.doubt[0]
 	g := l.find(d.seg)
-	if g == nil || int64(len(ev.Data)) != min(s.cfg.Sizes.RewriteBytes, d.to-d.from) {
+	if g == nil || int64(len(ev.Data)) != d.chunk(s.cfg.Sizes.RewriteBytes) {
 		s.fail(l, "bytes above the recovery point vanished while they were written anew", out)
 		return
 	}
-	out.Write(s.start(l, op{kind: opRewrite, n: int64(len(ev.Data))}), g.file, d.from, ev.Data)
+	n, next, need := d.sound(ev.Data, g.end)
+	switch {
+	case n > 0:
+		d.next, d.least = next, 0
+		out.Write(s.start(l, op{kind: opRewrite, n: n}), g.file, d.from, ev.Data[:n])
+	case need > int64(len(ev.Data)) && need <= d.to-d.from:
+		d.least = need
+		s.rewrite(l, g, out)
+	default:
+		out.Mark("log.rewrite-astray")
+		s.fail(l, "bytes above the recovery point changed while they were written anew", out)
+	}
+}
+
+// sound is how many bytes of b, which was read at from, are whole batches that may stand there, the offset behind them, and how
+// many bytes the first one needs that is cut.
+func (d *doubt) sound(b []byte, end core.Offset) (n int64, next core.Offset, need int64) {
+	next = d.next
+	for rest := b; len(rest) > 0; {
+		v, r, is := batch.First(rest)
+		if is == batch.NoBatch && len(rest) >= batch.HeaderBytes {
+			need = int64(batch.View(rest).Size())
+		}
+		if is != batch.Good {
+			return n, next, need
+		}
+		fits := v.BaseOffset() == next || d.gaps && v.BaseOffset() > next
+		if !fits || v.LastOffset() < v.BaseOffset() || v.LastOffset() >= end || !v.CheckCRC() {
+			return 0, next, 0
+		}
+		n, next, rest = n+int64(v.Size()), v.LastOffset()+1, r
+	}
+	return n, next, 0
 }
 
 func (s *Store) rewrote(now core.Now, l *Log, n int64, out *core.Out) {

@@ -158,6 +158,21 @@ func (s *Store) dirtyPoint(now core.Now, kind pointKind) {
 	}
 }
 
+// A change of the metadata that was answered and is above the recovery point of its log looks, once damaged, like a torn
+// end, and would be cut off with all that came after it: in the worst case with every topic. So the recovery points
+// follow the metadata log closely. How closely depends on how much there is to write, since a file has a row per log.
+const (
+	soonTime    = 100 * core.Millisecond
+	soonTimeRow = 10 * core.Microsecond
+)
+
+// dirtyMetadata notes that the metadata log's recovery point lags.
+func (s *Store) dirtyMetadata(now core.Now) {
+	if s.soonAt == core.Never && !s.stop.on {
+		s.soonAt = now.Mono.After(soonTime + core.Time(len(s.order))*soonTimeRow)
+	}
+}
+
 // writePoints writes every checkpoint that lags.
 func (s *Store) writePoints(now core.Now, out *core.Out) {
 	s.pointsAt, s.dirty = core.Never, 0
@@ -184,7 +199,9 @@ func (s *Store) writePoint(kind pointKind, out *core.Out) {
 	for _, id := range s.order {
 		l := s.logs[id]
 		l.saving[kind] = l.saved[kind]
-		if l.state == online {
+		if at, ok := l.pin(kind); ok {
+			l.saving[kind] = at
+		} else if l.state == online {
 			l.saving[kind] = l.pointOf(kind)
 		}
 		if kind != pointStart || l.saving[kind] > 0 {
@@ -251,6 +268,7 @@ func (s *Store) pointWritten(now core.Now, kind pointKind, err core.Errno, out *
 		if kind == pointStart {
 			s.started(now, l, out)
 		}
+		s.pointed(l, out)
 		s.cutReady(now, l, out)
 		s.beginCreate(l, out)
 	}

@@ -57,6 +57,17 @@ func (s *Store) EpochEnd(id LogID, epoch core.Epoch) (core.Epoch, core.Offset) {
 	return l.epochs[i-1].epoch, l.epochs[i].start
 }
 
+// EpochBelow is the leader epoch of the last record below an offset; -1 if there is none, or none is known. An epoch that began
+// at or above the offset has no record there.
+func (l *Log) EpochBelow(o core.Offset) core.Epoch {
+	for i := len(l.epochs) - 1; i >= 0; i-- {
+		if l.epochs[i].start < o {
+			return l.epochs[i].epoch
+		}
+	}
+	return -1
+}
+
 // trimEpochs forgets what lies below the start: the entry that covers it begins there.
 func (l *Log) trimEpochs(start core.Offset) {
 	i := sort.Search(len(l.epochs), func(i int) bool { return l.epochs[i].start > start }) - 1

@@ -144,7 +144,7 @@ func (s *script) command(t *testing.T, d *datadriven.TestData, b *strings.Builde
 		}
 		_, _, n := w.lookup("d/" + file)
 		require.NotNil(t, n)
-		n.data[arg("at", 0)] ^= 1
+		n.data[arg("at", 0)] ^= byte(arg("xor", 1))
 		n.synced = append([]byte(nil), n.data...)
 	case "make": // an empty file, on the platter too
 		var file string
@@ -152,6 +152,15 @@ func (s *script) command(t *testing.T, d *datadriven.TestData, b *strings.Builde
 		dir, name, _ := w.lookup("d/t-0/" + file)
 		n := &node{}
 		dir.entries[name], dir.platter[name] = n, n
+	case "undelete": // a file whose rename for deletion did not outlive the crash
+		var file string
+		d.ScanArgs(t, "file", &file)
+		dir, name, n := w.lookup("d/t-0/" + file + ".deleted")
+		require.NotNil(t, n)
+		delete(dir.entries, name)
+		delete(dir.platter, name)
+		n.synced = append([]byte(nil), n.data...)
+		dir.entries[file], dir.platter[file] = n, n
 	case "delete-before":
 		fmt.Fprintln(b, w.s.DeleteBefore(now, s.id, core.Offset(arg("to", 0)), &w.out))
 		w.gather()
@@ -167,6 +176,12 @@ func (s *script) command(t *testing.T, d *datadriven.TestData, b *strings.Builde
 		fmt.Fprintln(b, w.s.Truncate(now, s.id, core.Offset(arg("to", 0)), &w.out))
 		w.gather()
 		w.run()
+	case "restart":
+		fmt.Fprintln(b, w.s.Restart(now, s.id, core.Offset(arg("at", 0)), &w.out))
+		w.gather()
+		if !d.HasArg("begin") {
+			w.run()
+		}
 	case "begin-epoch":
 		w.s.BeginEpoch(now, s.id, core.Epoch(arg("epoch", 0)), &w.out)
 		w.gather()

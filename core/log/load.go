@@ -30,6 +30,8 @@ type load struct {
 	newest epochEntry   // of the epoch file of a clean log
 	onFile []epochEntry // what the epoch file says
 	oldest bool         // even the epochs have to be gathered: scan from the oldest segment
+	at     core.Offset  // the log is being emptied: where it is to begin
+	hide   core.Offset  // … and a start above everything that it held
 }
 
 type loadStage uint8
@@ -47,11 +49,17 @@ const (
 	loadScan
 	loadCut
 	loadCutSync
-	loadReset
 	loadDrain
 	loadDir
 	loadParent
 	loadFinish
+	loadHide // from here: the log is being emptied, see restart.go
+	loadForget
+	loadWipeList
+	loadWipe
+	loadWiped
+	loadLower
+	loadStart
 )
 
 func (l *Log) finishing() bool {
@@ -103,6 +111,10 @@ func (s *Store) loadStep(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 		out.SyncDir(s.start(l, op{kind: opLoad}), s.cfg.Dir)
 	case loadParent:
 		s.loadedAll(now, l, out)
+	case loadWipeList:
+		s.wipe(l, ev, out)
+	case loadWiped:
+		s.wiped(l, out)
 	}
 }
 
@@ -130,7 +142,9 @@ func (s *Store) loadListed(now core.Now, l *Log, ev *core.Event, out *core.Out) 
 			s.fail(l, "a compaction by another broker was interrupted ("+e.Name+"): let that broker finish it", out)
 			return
 		case strings.HasSuffix(e.Name, ".deleted"), strings.HasSuffix(e.Name, ".cleaned"), strings.HasSuffix(e.Name, ".tmp"):
-			out.Remove(s.start(l, op{kind: opLoose}), l.dir+"/"+e.Name)
+			if !l.reload { // after a cut none is left over, but another's may be in use: quorum-state.tmp
+				out.Remove(s.start(l, op{kind: opLoose}), l.dir+"/"+e.Name)
+			}
 		default:
 			if base, ok := parseName(e.Name, ".log"); ok {
 				if e.Size > 1<<31-1 {
@@ -180,9 +194,12 @@ func (s *Store) loadMeta(now core.Now, l *Log, out *core.Out) {
 func segmentName(base core.Offset, suffix string) string { return decimal(base) + suffix }
 
 // dropStale removes segments wholly below the log start: the start is durable before they go, so a crash may have
-// left some. One whose producers are in no snapshot yet is loaded once more: their sequences outlive their records.
+// left some, and not one after the other. Their producers' sequences outlive their records, so a snapshot at the end of
+// a segment, or behind it, must have them. None at or below the start can tell of records that got lost: the start is
+// never above the high watermark, and no offset below it is given again. Without one the segment is loaded once more.
 func (s *Store) dropStale(l *Log, out *core.Out) {
-	for len(l.segs) > 1 && l.segs[1].base <= l.start && slices.Contains(l.load.snaps, l.segs[1].base) {
+	covered := func(at core.Offset) bool { return l.segs[1].base <= at && at <= l.start && l.find(at) != nil }
+	for len(l.segs) > 1 && slices.ContainsFunc(l.load.snaps, covered) {
 		out.Mark("log.stale-segment")
 		s.removeSegment(l, l.segs[0], out)
 		l.segs = l.segs[1:]
@@ -240,7 +257,7 @@ func (s *Store) loadSnapshots(now core.Now, l *Log, out *core.Out) {
 	for d.i < len(d.snaps) && d.snaps[d.i] > limit {
 		d.i++
 	}
-	if d.i < len(d.snaps) {
+	if d.i < len(d.snaps) && d.snaps[d.i] >= l.segs[0].base { // an older one is of records that are gone
 		at := d.snaps[d.i]
 		if n := d.size(segmentName(at, ".snapshot")); n <= snapshotMax {
 			f := s.file()
@@ -329,7 +346,7 @@ func (s *Store) timesRead(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 	} else {
 		g.times = ev.Data
 		g.maxTime, g.maxAt = lastTime(g)
-		g.times = nil
+		g.times, g.hearsay = nil, true
 	}
 	d.i++
 	s.loadTimes(now, l, out)

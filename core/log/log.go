@@ -62,16 +62,22 @@ type Log struct {
 	sought    [soughtMax]border
 	soughtAt  int
 
+	aging bool // a look whether a segment is as old as its time index says is under way,
+	aged  aged // and what it came to
+
 	made   created
 	load   *load
 	reload bool // it is being loaded after a cut, not at boot
 	cut    *cut
 }
 
-// doubt is a range of bytes of the segment with base seg.
+// doubt is a range of bytes of the segment with base seg, whole batches that the scan has verified.
 type doubt struct {
 	seg      core.Offset
 	from, to int64
+	next     core.Offset // the base of the batch at from
+	gaps     bool        // between the offsets of its batches, as compaction leaves them
+	least    int64       // the next read takes no less: the batch at from is that large
 }
 
 // ID is the log's id.
@@ -131,6 +137,9 @@ func (l *Log) Size() (n int64) {
 // Online reports whether the log serves reads and appends.
 func (l *Log) Online() bool { return l.state == online }
 
+// Busy reports whether the log is being cut or emptied: nothing may be appended, and its end is about to fall.
+func (l *Log) Busy() bool { return l.cut != nil || l.reload }
+
 // Offline says why the log is offline; empty if it is not.
 func (l *Log) Offline() string { return l.why }
 
@@ -169,9 +178,11 @@ func (l *Log) find(base core.Offset) *segment {
 	return nil
 }
 
+const metadataTopic = "__cluster_metadata"
+
 // alwaysSynced names the topics whose copies count only when synced, whatever the broker's setting.
 func alwaysSynced(topic string) bool {
-	return topic == "__cluster_metadata" || topic == "__consumer_offsets" || topic == "__transaction_state" || topic == "__share_group_state"
+	return topic == metadataTopic || topic == "__consumer_offsets" || topic == "__transaction_state" || topic == "__share_group_state"
 }
 
 // effective is cfg with the durability that it comes to.

@@ -38,7 +38,7 @@ func (s *Store) scanAll(now core.Now, l *Log, out *core.Out) {
 	}
 	l.epochs = slices.DeleteFunc(l.epochs, func(e epochEntry) bool { return e.start >= base })
 	for _, g := range l.segs[d.from:] {
-		g.size, g.end, g.index, g.times, g.since, g.maxTime, g.maxAt, g.firstTime = 0, g.base, nil, nil, 0, -1, g.base, -1
+		g.size, g.end, g.index, g.times, g.since, g.maxTime, g.maxAt, g.firstTime, g.hearsay = 0, g.base, nil, nil, 0, -1, g.base, -1, false
 	}
 	l.end = base
 	s.scanNext(now, l, out)
@@ -70,6 +70,7 @@ func (s *Store) tailRead(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 		}
 		g.times, d.stage = ev.Data, loadFirst
 		g.maxTime, g.maxAt = lastTime(g)
+		g.hearsay = true
 		out.Read(s.start(l, op{kind: opLoad}), g.file, 0, batch.HeaderBytes)
 	case loadFirst:
 		v, ok := batch.ParseHeader(ev.Data)
@@ -119,10 +120,11 @@ func (s *Store) scanNext(now core.Now, l *Log, out *core.Out) {
 }
 
 // hole decides about offsets missing between a segment's last batch and the next segment. Below the recovery point
-// compaction may have made it. Above, the segment's tail was lost while later bytes survived: those prove nothing.
+// compaction may have made it, and below the log start whoever let segments go. Above both, the segment's tail was lost
+// while later bytes survived: those prove nothing.
 func (s *Store) hole(l *Log, next core.Offset, out *core.Out) (goOn bool) {
 	d := l.load
-	if next <= d.point || d.clean || compactedAlways(l.p.Topic) {
+	if next <= d.point || next <= l.start || d.clean || compactedAlways(l.p.Topic) {
 		l.segs[d.i].end, l.end = next, next
 		return true
 	}
@@ -204,7 +206,7 @@ func (s *Store) fits(l *Log, g *segment, v batch.View) bool {
 
 // fold enters a batch that was found into everything that is derived of batches.
 func (s *Store) fold(l *Log, g *segment, v batch.View, m marker) {
-	d, pos := l.load, g.size
+	d, pos, gap := l.load, g.size, v.BaseOffset() != l.end
 	l.begin(v.LeaderEpoch(), v.BaseOffset())
 	l.ring.push(border{base: v.BaseOffset(), end: v.LastOffset() + 1, seg: g.base, pos: pos, size: int64(v.Size())}, s.cfg.Sizes.Borders)
 	if v.BaseOffset() >= d.snap {
@@ -214,9 +216,9 @@ func (s *Store) fold(l *Log, g *segment, v batch.View, m marker) {
 	l.end = g.end
 	if l.end > d.point {
 		if n := len(d.doubt); n > 0 && d.doubt[n-1].seg == g.base {
-			d.doubt[n-1].to = g.size
+			d.doubt[n-1].to, d.doubt[n-1].gaps = g.size, d.doubt[n-1].gaps || gap
 		} else {
-			d.doubt = append(d.doubt, doubt{seg: g.base, from: pos, to: g.size})
+			d.doubt = append(d.doubt, doubt{seg: g.base, from: pos, to: g.size, next: v.BaseOffset()})
 		}
 	}
 }
@@ -257,7 +259,7 @@ func (s *Store) cutHere(l *Log, g *segment, out *core.Out) {
 // scanEnd looks whether something is missing at the end.
 func (s *Store) scanEnd(now core.Now, l *Log, out *core.Out) {
 	d := l.load
-	if d.i = len(l.segs) - 1; l.end < d.point && l.end >= l.start {
+	if d.i = len(l.segs) - 1; l.end < d.point && l.start < d.point {
 		s.fault(l, "the end of the log is missing", out)
 		return
 	}
@@ -274,23 +276,15 @@ func (s *Store) scanEnd(now core.Now, l *Log, out *core.Out) {
 // records have taken their offsets, would be believed.
 func (s *Store) loadDirs(now core.Now, l *Log, out *core.Out) {
 	d := l.load
-	if l.end < l.start && l.inFlight > 0 {
-		d.stage = loadReset // a segment with the new one's name may be on its way out
-		return
-	}
 	if l.end < l.start { // everything that was left lies below the start
 		out.Mark("log.start-above-end")
 		for _, g := range l.segs {
 			out.CloseFile(0, g.file)
-			s.removeSegment(l, g, out)
 		}
-		for _, at := range d.snaps {
-			out.Remove(s.start(l, op{kind: opLoose}), segmentPath(l.dir, at, ".snapshot"))
-		}
-		l.snapshot = 0
-		l.segs, l.ring, d.doubt, l.end = nil, ring{}, nil, l.start
-		l.producers, l.epochs = nil, nil
-		s.openSegment(now, l, l.start, out)
+		l.segs, l.ring, l.doubt = nil, ring{}, nil
+		*d = load{at: l.start, hide: l.start}
+		s.forgetEpochs(l, out)
+		return
 	}
 	l.snapshot = 0
 	if l.find(d.snap) == nil && d.snap <= l.end {
@@ -317,8 +311,12 @@ func (s *Store) drained(now core.Now, l *Log, out *core.Out) {
 	switch l.load.stage {
 	case loadTidy:
 		s.loadMeta(now, l, out)
-	case loadReset:
-		s.loadDirs(now, l, out)
+	case loadForget:
+		l.load.stage = loadWipeList
+		out.List(s.start(l, op{kind: opLoad}), l.dir)
+	case loadWipe:
+		l.load.stage = loadWiped
+		out.SyncDir(s.start(l, op{kind: opLoad}), l.dir)
 	case loadDrain:
 		l.load.stage = loadDir
 		out.SyncDir(s.start(l, op{kind: opLoad}), l.dir)
@@ -379,6 +377,9 @@ func (s *Store) finishLoad(now core.Now, l *Log, out *core.Out) {
 	l.state, l.load, l.reload = online, nil, false
 	s.saveEpochs(l, out)
 	s.dirtyPoint(now, pointRecovery)
+	if l.p.Topic == metadataTopic {
+		s.dirtyMetadata(now)
+	}
 	s.changed(Change{ID: l.id, What: what, Offset: l.end})
 	s.dropSegments(now, l, out)
 	if s.boot.done || what == Loaded {

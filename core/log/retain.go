@@ -73,19 +73,74 @@ func (s *Store) dropSegments(now core.Now, l *Log, out *core.Out) {
 // retain applies the retention of every log whose configuration is known: a default must not decide what is kept.
 func (s *Store) retain(now core.Now, out *core.Out) {
 	for i := 0; i < len(s.order); i++ {
-		l := s.logs[s.order[i]]
-		if l.state != online || !l.known || l.cut != nil || s.stop.on {
-			continue
-		}
-		l.expire(now)
-		s.dropSegments(now, l, out)
-		if !l.cfg.Delete || l.p.Topic == "__cluster_metadata" {
-			continue // the metadata log is cut by its snapshots alone
-		}
-		if to := s.retainTo(now, l, out); to > max(l.start, l.wantStart) {
-			s.raiseStart(now, l, to, out)
+		if l := s.logs[s.order[i]]; l.state == online && l.known && l.cut == nil && !s.stop.on {
+			l.expire(now)
+			s.dropSegments(now, l, out)
+			s.retainLog(now, l, out)
 		}
 	}
+}
+
+func (s *Store) retainLog(now core.Now, l *Log, out *core.Out) {
+	if !l.cfg.Delete || l.p.Topic == metadataTopic {
+		return // the metadata log is cut by its snapshots alone
+	}
+	if to := s.retainTo(now, l, out); to > max(l.start, l.wantStart) {
+		s.raiseStart(now, l, to, out)
+	}
+}
+
+// aged is what a look at a segment's age came to.
+type aged uint8
+
+const (
+	agedUnknown aged = iota
+	agedOld          // as its time index says
+	agedYoung        // the time index is wrong
+)
+
+// lookAtAge looks for a record in the last stretch of a segment that is too young to go. A bit that flips in a time index
+// can make a segment seem years old, and retention would remove what nobody may remove. Timestamps rise, but for
+// those of clients that set them at will, so the end of the segment is proof enough.
+func (s *Store) lookAtAge(now core.Now, l *Log, g *segment, out *core.Out) {
+	if l.aging {
+		return
+	}
+	l.aging = true
+	s.ticket++
+	k := &seek{what: TimeFound, id: l.id, cuts: l.cuts, from: g.base, upTo: g.end, seg: g.base, age: true}
+	k.ts = (now.Wall - l.cfg.RetentionTime + core.Millisecond - 1).Millis()
+	s.seeks[s.ticket] = k
+	s.seekPlace(l, s.ticket, k, g, g.end-1, out)
+}
+
+// ageFound takes what a look came to. What can't be read is as old as the index says.
+func (s *Store) ageFound(k *seek, c Change) {
+	l := s.live(k.id)
+	if l == nil {
+		return
+	}
+	l.aging = false
+	if g := l.find(k.seg); g != nil && c.Err != core.Invalid {
+		if l.aged = agedOld; c.Offset >= 0 {
+			l.aged, g.maxTime, g.maxAt = agedYoung, c.Timestamp, c.Offset // and the next time it is looked at again
+			return
+		}
+		g.hearsay = false
+	}
+}
+
+// ageKnown goes on with the retention that asked.
+func (s *Store) ageKnown(now core.Now, l *Log, out *core.Out) {
+	was := l.aged
+	if l.aged = agedUnknown; was == agedUnknown || l.state != online || l.cut != nil || s.stop.on {
+		return
+	}
+	if was == agedYoung {
+		out.Mark("log.young-by-its-records")
+		out.Note(core.Warn, "log "+l.name()+": a time index is damaged: retention would have removed records that are not old enough")
+	}
+	s.retainLog(now, l, out)
 }
 
 // retainTo is the start that time and size ask for: the base of the first segment to be kept. Nothing at or above
@@ -98,6 +153,10 @@ func (s *Store) retainTo(now core.Now, l *Log, out *core.Out) core.Offset {
 		big := l.cfg.RetentionBytes >= 0 && over-g.size >= 0
 		last := i == len(l.segs)-1
 		if g.end > l.high || g.size == 0 || !old && !big || last && !old {
+			break
+		}
+		if g.hearsay && (!big || last) {
+			s.lookAtAge(now, l, g, out)
 			break
 		}
 		over -= g.size

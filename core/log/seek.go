@@ -23,6 +23,7 @@ type seek struct {
 	pos      int64
 	n        int64 // bytes of this step
 	hinted   bool  // pos comes from an index
+	age      bool  // retention asks, and nobody else is told
 }
 
 type seekStage uint8
@@ -88,6 +89,10 @@ func (s *Store) seek(k seek, out *core.Out) Ticket {
 // sought ends a seek.
 func (s *Store) sought(t Ticket, k *seek, c Change) {
 	delete(s.seeks, t)
+	if k.age {
+		s.ageFound(k, c)
+		return
+	}
 	c.ID, c.What, c.Ticket = k.id, k.what, t
 	s.changed(c)
 }
@@ -180,12 +185,12 @@ func (s *Store) seekStep(now core.Now, t Ticket, ev *core.Event, out *core.Out) 
 	k, ok := s.seeks[t]
 	core.Must(ok, "a seek lives until its last effect is done")
 	l := s.live(k.id)
-	if l == nil || l.state != online || l.cuts != k.cuts {
+	if l == nil || l.state != online || l.cuts != k.cuts || k.age && l.find(k.seg) == nil {
 		s.sought(t, k, Change{Err: core.Invalid, Offset: -1, Timestamp: -1, Epoch: -1})
 		return
 	}
 	g := l.find(k.seg)
-	if g == nil || k.from < l.start && g.end <= l.start { // retention was faster: begin anew at the start
+	if g == nil || k.from < l.start && g.end <= l.start && !k.age { // retention was faster: begin anew at the start
 		out.Mark("log.seek-overtaken")
 		k.from = max(k.from, l.start)
 		if k.what == TimeFound {

@@ -32,6 +32,7 @@ type segment struct {
 	seals     int8 // files of the seal still being written
 	ready     bool // index and times are in memory
 	txn       bool // there is a .txnindex, which is kept as it is
+	hearsay   bool // maxTime is what the time index says, which no checksum covers
 }
 
 const (

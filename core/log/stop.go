@@ -21,7 +21,7 @@ func (s *Store) Stop(now core.Now, out *core.Out) {
 		return
 	}
 	s.stop.on = true
-	s.pointsAt, s.retainAt = core.Never, core.Never
+	s.pointsAt, s.soonAt, s.retainAt = core.Never, core.Never, core.Never
 	if !s.boot.done {
 		s.stopped("the logs were still being loaded")
 		return

@@ -29,6 +29,7 @@ type Store struct {
 	stale    []staleRow
 	damaged  string    // why nothing of this directory is to be trusted, nor written over; else empty
 	pointsAt core.Time // when the dirty checkpoints are due; Never if none is
+	soonAt   core.Time // when the recovery points are due because the metadata log grew; likewise
 	dirty    int64     // bytes made durable since the recovery points were written
 	retainAt core.Time
 	ticket   Ticket
@@ -84,7 +85,7 @@ func NewStore(cfg StoreConfig) *Store {
 	s := &Store{
 		cfg: cfg, ops: core.NewOps[op](cfg.Table, core.OpsMax), rand: core.NewRand(cfg.Generator),
 		nextFile: cfg.FileBase, byName: map[Partition]LogID{}, seeks: map[Ticket]*seek{},
-		pointsAt: core.Never, retainAt: core.Never, brokerEpoch: -1, previousEpoch: -1,
+		pointsAt: core.Never, soonAt: core.Never, retainAt: core.Never, brokerEpoch: -1, previousEpoch: -1,
 	}
 	s.none = Log{id: NoLog, state: gone, why: "the log is gone"}
 	return s
@@ -181,6 +182,10 @@ func (s *Store) Done(now core.Now, ev *core.Event, out *core.Out) {
 	l.inFlight--
 	if o.kind == opSeek {
 		s.seekStep(now, o.ticket, ev, out)
+		if l.state == loading { // a read from before a cut was the last that the load waited for
+			s.drained(now, l, out)
+		}
+		s.ageKnown(now, l, out)
 	} else if l.state == offline || l.state == deleting && o.kind != opRename && o.kind != opRenamed {
 		out.Mark("log.done-after-the-end")
 	} else {
@@ -263,7 +268,7 @@ func (s *Store) fail(l *Log, why string, out *core.Out) {
 
 // Next is the instant of the next Tick that the Store needs.
 func (s *Store) Next() core.Time {
-	return min(s.timers.Next(), s.pointsAt, s.retainAt)
+	return min(s.timers.Next(), s.pointsAt, s.soonAt, s.retainAt)
 }
 
 // Tick does what is due.
@@ -286,6 +291,11 @@ func (s *Store) Tick(now core.Now, out *core.Out) {
 	}
 	if s.pointsAt <= now.Mono {
 		s.writePoints(now, out)
+	}
+	if s.soonAt <= now.Mono {
+		if s.soonAt = core.Never; s.points[pointRecovery].dirty {
+			s.writePoint(pointRecovery, out)
+		}
 	}
 	if s.retainAt <= now.Mono {
 		s.retainAt = now.Mono.After(s.cfg.RetentionCheck)

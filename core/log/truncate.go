@@ -9,6 +9,7 @@ import "klamm/core"
 type cut struct {
 	stage cutStage
 	to    core.Offset
+	all   bool        // nothing is kept, and the log begins anew at to: see Restart
 	point core.Offset // where the recovery point goes: the base of the segment that is cut
 }
 
@@ -57,6 +58,11 @@ func (s *Store) cutReady(now core.Now, l *Log, out *core.Out) {
 		if l.writes.n > 0 || l.busy || l.durable < l.end || l.epochsPut || l.wantStart > l.start {
 			return
 		}
+		if c.all {
+			s.closeForLoad(l, out)
+			s.hide(l, c.to, out)
+			return
+		}
 		c.stage = cutPoint
 		l.durable = min(l.durable, c.point) // of what the checkpoint says, until the log is loaded again
 		if l.saved[pointRecovery] > c.point || s.points[pointRecovery].writing {
@@ -67,6 +73,14 @@ func (s *Store) cutReady(now core.Now, l *Log, out *core.Out) {
 	if l.saved[pointRecovery] > c.point || s.points[pointRecovery].writing {
 		return
 	}
+	s.closeForLoad(l, out)
+	out.Mark("log.cut")
+	s.beginLoad(l, false, c.to, out)
+	l.load.cut, l.load.limit = true, c.to
+}
+
+// closeForLoad lets go of all that a log knows of its files; it is loaded anew.
+func (s *Store) closeForLoad(l *Log, out *core.Out) {
 	for _, g := range l.segs {
 		out.CloseFile(0, g.file)
 	}
@@ -74,7 +88,4 @@ func (s *Store) cutReady(now core.Now, l *Log, out *core.Out) {
 	l.state, l.reload, l.cut = loading, true, nil
 	l.segs, l.ring, l.producers, l.epochs, l.epochsSaved, l.doubt = nil, ring{}, nil, nil, -1, nil
 	l.sought, l.flushTo = [soughtMax]border{}, 0
-	out.Mark("log.cut")
-	s.beginLoad(l, false, c.to, out)
-	l.load.cut, l.load.limit = true, c.to
 }

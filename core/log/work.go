@@ -130,11 +130,22 @@ func parseSearch(b []byte) (r search, ok bool) {
 	return search{b[0], at(0), at(1), core.Offset(at(2)), core.Offset(at(3)), at(4), core.Epoch(binary.BigEndian.Uint32(b[41:]))}, true
 }
 
+// walk parses the next header of a walk. It reports false for one that cannot stand there: a damaged one may claim to
+// end far below the offset that is looked for, and whoever believes it goes past its records without a word.
+func walk(b []byte, next *core.Offset) (batch.View, bool) {
+	v, ok := batch.ParseHeader(b)
+	if !ok || v.LastDelta() < 0 || v.BaseOffset() < *next {
+		return nil, false
+	}
+	*next = v.LastOffset() + 1
+	return v, true
+}
+
 // findOffset looks for the first batch that ends above o, by headers alone.
 func findOffset(b []byte, o core.Offset) []byte {
-	r := search{how: searchMore}
+	r, next := search{how: searchMore}, core.Offset(0)
 	for {
-		v, ok := batch.ParseHeader(b[r.at:])
+		v, ok := walk(b[r.at:], &next)
 		if !ok {
 			if r.size = int64(batch.HeaderBytes); int64(len(b))-r.at >= batch.HeaderBytes {
 				r.how = searchBad
@@ -155,9 +166,9 @@ func findOffset(b []byte, o core.Offset) []byte {
 
 // findTime looks for the first record at or above from, below upTo, whose timestamp is not below ts.
 func findTime(b []byte, ts int64, from, upTo core.Offset) []byte {
-	r := search{how: searchMore}
+	r, next := search{how: searchMore}, core.Offset(0)
 	for {
-		v, ok := batch.ParseHeader(b[r.at:])
+		v, ok := walk(b[r.at:], &next)
 		if !ok {
 			if r.size = int64(batch.HeaderBytes); int64(len(b))-r.at >= batch.HeaderBytes {
 				r.how = searchBad

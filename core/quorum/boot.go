@@ -6,12 +6,10 @@ import (
 	"strings"
 
 	"klamm/core"
-	"klamm/core/batch"
 	"klamm/core/log"
-	"klamm/core/wire"
 )
 
-// stage is how far the node has come. The order is the order of life.
+// stage is how far the node's start has come. The order is the order of life.
 type stage uint8
 
 const (
@@ -19,15 +17,13 @@ const (
 	stageLog             // the metadata log is being made
 	stageListing         // its directory is being listed
 	stageSnapshot        // the newest snapshot is being read
+	stageAdopting        // a snapshot that the log begins with gets its name: a crash came between
 	stageBootstrap       // there is no snapshot and no log: bootstrap.checkpoint is being read
 	stageState           // quorum-state is being read
-	stageElecting        // quorum-state is being written with the epoch to lead in
-	stageLeading         // the LeaderChange record is not committed
-	stageReplaying       // what is committed is being read
-	stageServing
+	stageServing         // it takes part in the quorum
 )
 
-var stageNames = [...]string{"new", "log", "listing", "snapshot", "bootstrap", "state", "electing", "leading", "replaying", "serving"}
+var stageNames = [...]string{"new", "log", "listing", "snapshot", "adopting", "bootstrap", "state", "serving"}
 
 func (s stage) String() string { return stageNames[s] }
 
@@ -36,9 +32,12 @@ type step uint8
 
 const (
 	stepList   step = iota
-	stepRemove      // of a leftover; nobody waits
+	stepRemove      // nobody waits
+	stepSwept       // a left-over is removed
 	stepOpen
 	stepRead
+	stepAdopted
+	stepAdoptedDurable
 	stepStateWritten
 	stepStateSynced
 	stepStateRenamed
@@ -47,17 +46,40 @@ const (
 	stepSaveSynced
 	stepSaveRenamed
 	stepSaveDurable
+	stepPieceWritten
+	stepPieceGone // a download that was given up is removed
+	stepPieceSynced
+	stepPieceRead
+	stepPieceNamed
+	stepPieceRenamed
+	stepPieceDurable
+	stepPartOpened
+	stepPartRead
 	stepClose
 )
 
-// loading is what boot remembers between its effects.
+// effect is an effect in flight.
+type effect struct {
+	step step
+	n    uint64 // slot of a servedPart
+}
+
+func (n *Node) op(s step) core.Op { return n.ops.Start(effect{step: s}) }
+
+// loading is what is remembered between reads: of files at boot, of the log later.
 type loading struct {
 	try    []SnapshotID // found and not yet tried, oldest first
+	sweeps int          // left-overs that are being removed
+	parts  []SnapshotID // found under the name .part, sorted
 	bad    []string     // what is wrong with those that were tried
 	file   core.FileID
 	state  bool // quorum-state is there
-	ticket log.Ticket
-	until  core.Offset // replay: the high watermark to reach
+	named  bool // a snapshot is there, usable or not, that reaches to the log's start
+	part   bool // the snapshot that is being read has the name .part
+	got    content
+	ticket log.Ticket  // of the read of the log that is under way; 0: none
+	upTo   core.Offset // where that one ends
+	stuck  core.Offset // no batch ends at this high watermark, so the next one is awaited
 }
 
 const (
@@ -78,8 +100,8 @@ func (n *Node) nextFile() core.FileID {
 // Boot starts the node. The store has loaded its logs. Ready comes true later, or Failed.
 func (n *Node) Boot(now core.Now, store *log.Store, out *core.Out) {
 	core.Must(n.stage == stageNew, "a node boots once")
-	if len(n.cfg.Voters) == 0 || !slices.ContainsFunc(n.cfg.Voters, func(v Voter) bool { return v.ID == n.cfg.Self }) {
-		n.fail("node " + strconv.Itoa(int(n.cfg.Self)) + " is not among the voters of the metadata quorum: name it in controller.quorum.voters")
+	if len(n.cfg.Voters) == 0 {
+		n.fail("controller.quorum.voters names nobody: node " + strconv.Itoa(int(n.cfg.Self)) + " does not know its metadata quorum")
 		return
 	}
 	n.savedAt = now.Mono
@@ -102,7 +124,7 @@ func (n *Node) Boot(now core.Now, store *log.Store, out *core.Out) {
 
 func (n *Node) listDir(out *core.Out) {
 	n.stage = stageListing
-	out.List(n.ops.Start(stepList), n.dir())
+	out.List(n.op(stepList), n.dir())
 }
 
 // Done takes an answer to one of the node's own effects.
@@ -111,19 +133,30 @@ func (n *Node) Done(now core.Now, ev *core.Event, store *log.Store, out *core.Ou
 	if !ok || n.failed != "" {
 		return
 	}
-	switch what {
+	switch what.step {
 	case stepList:
 		n.listed(now, ev, store, out)
+	case stepSwept:
+		n.swept(now, store, out)
 	case stepOpen:
 		n.opened(now, ev, store, out)
 	case stepRead:
 		n.read(now, ev, store, out)
+	case stepAdopted, stepAdoptedDurable:
+		n.adoptStep(now, what.step, ev, store, out)
 	case stepStateWritten, stepStateSynced, stepStateRenamed, stepStateDurable:
-		n.stateStep(now, what, ev, store, out)
+		n.stateStep(what.step, ev, out)
 	case stepSaveWritten, stepSaveSynced, stepSaveRenamed, stepSaveDurable:
-		n.saveStep(now, what, ev, store, out)
+		n.saveStep(now, what.step, ev, store, out)
+	case stepPieceWritten, stepPieceSynced, stepPieceRead, stepPieceNamed, stepPieceRenamed, stepPieceDurable:
+		n.pieceStep(now, what.step, ev, store, out)
+	case stepPieceGone:
+		n.download = download{}
+	case stepPartOpened, stepPartRead:
+		n.partStep(what, ev, out)
 	case stepRemove, stepClose:
 	}
+	n.settle(now, store, out)
 }
 
 // listed knows which snapshots there are, and sweeps up what a crash left of those that were being written or removed.
@@ -135,22 +168,48 @@ func (n *Node) listed(now core.Now, ev *core.Event, store *log.Store, out *core.
 	for _, e := range core.ParseList(ev.Data) {
 		if id, ok := parseSnapshotName(e.Name); ok {
 			n.load.try = append(n.load.try, id)
+			n.load.named = n.load.named || id.End >= store.Log(n.id).Start()
 		}
-		if strings.HasSuffix(e.Name, partSuffix) || strings.HasSuffix(e.Name, deletedSuffix) || e.Name == stateTemp {
-			out.Remove(n.ops.Start(stepRemove), n.path(e.Name))
+		id, part := parseSnapshotName(strings.TrimSuffix(e.Name, ".part"))
+		switch {
+		case strings.HasSuffix(e.Name, partSuffix) && part && n.mayBeginWith(id, store.Log(n.id)):
+			n.load.parts = append(n.load.parts, id)
+		case strings.HasSuffix(e.Name, partSuffix) || strings.HasSuffix(e.Name, deletedSuffix):
+			n.load.sweeps++
+			out.Remove(n.op(stepSwept), n.path(e.Name))
 		}
 		n.load.state = n.load.state || e.Name == stateFile
 	}
 	slices.SortFunc(n.load.try, SnapshotID.compare)
-	n.nextSnapshot(now, store, out)
+	slices.SortFunc(n.load.parts, SnapshotID.compare)
+	n.load.sweeps++
+	n.swept(now, store, out)
+}
+
+// mayBeginWith reports whether a crash may have come while the log was started anew at the end of a snapshot: it begins there, or, empty,
+// somewhere above (see log.Store.Restart).
+func (n *Node) mayBeginWith(id SnapshotID, l *log.Log) bool {
+	return id.End > 0 && (id.End == l.Start() || id.End < l.Start() && l.Start() == l.End())
+}
+
+// swept goes on when the left-overs are gone: a removal that came late could take a new file of the same name.
+func (n *Node) swept(now core.Now, store *log.Store, out *core.Out) {
+	if n.load.sweeps--; n.load.sweeps == 0 {
+		n.nextSnapshot(now, store, out)
+	}
 }
 
 // nextSnapshot tries the newest snapshot that was not tried, or goes on without.
 func (n *Node) nextSnapshot(now core.Now, store *log.Store, out *core.Out) {
 	l := store.Log(n.id)
+	n.stage, n.load.part = stageSnapshot, false
 	if last := len(n.load.try) - 1; last >= 0 {
-		n.stage = stageSnapshot
 		n.open(n.path(n.load.try[last].File()), out)
+		return
+	}
+	if last := len(n.load.parts) - 1; last >= 0 && (n.load.parts[last].End == l.Start() || !n.load.named) { // a crash came between the new beginning of the log and the name of its snapshot
+		n.load.part = true
+		n.open(n.path(n.load.parts[last].File()+".part"), out)
 		return
 	}
 	// No snapshot can be used. The log alone tells everything only if it was never cut at its start.
@@ -186,7 +245,7 @@ func (n *Node) badSnapshots() string {
 
 func (n *Node) open(path string, out *core.Out) {
 	n.load.file = n.nextFile()
-	out.Open(n.ops.Start(stepOpen), n.load.file, path, core.OpenExisting)
+	out.Open(n.op(stepOpen), n.load.file, path, core.OpenExisting)
 }
 
 // opened reads the whole file, if it is there and of a believable size.
@@ -201,8 +260,8 @@ func (n *Node) opened(now core.Now, ev *core.Event, store *log.Store, out *core.
 	case ev.N > limit:
 		n.content(now, nil, core.OK, "it is too large to be one", store, out)
 	default:
-		out.Read(n.ops.Start(stepRead), n.load.file, 0, ev.N)
-		out.CloseFile(n.ops.Start(stepClose), n.load.file)
+		out.Read(n.op(stepRead), n.load.file, 0, ev.N)
+		out.CloseFile(n.op(stepClose), n.load.file)
 	}
 }
 
@@ -247,39 +306,80 @@ func (n *Node) content(now core.Now, b []byte, absent core.Errno, wrong string, 
 
 // snapshotRead starts the metadata from a snapshot, or tries an older one.
 func (n *Node) snapshotRead(now core.Now, b []byte, wrong string, store *log.Store, out *core.Out) {
-	last := len(n.load.try) - 1
-	id := n.load.try[last]
+	found, suffix := &n.load.try, ""
+	if n.load.part {
+		found, suffix = &n.load.parts, ".part"
+	}
+	last := len(*found) - 1
+	id := (*found)[last]
 	l := store.Log(n.id)
 	var c content
 	if wrong == "" {
 		c, wrong = decodeSnapshot(b)
 	}
-	if wrong == "" && id.End < l.Start() {
+	if wrong == "" && id.End < l.Start() && !n.load.part {
 		wrong = "it ends at " + strconv.FormatInt(int64(id.End), 10) + ", before the log begins"
 	}
 	if id.End > l.End() {
-		// Snapshots are made of what is committed, so the log has lost its end. What followed the
+		// Snapshots are made of what is committed and durable here, so the log has lost its end. What followed the
 		// snapshot may have been acknowledged: not for this node to decide.
 		n.fail("the metadata log ends at offset " + strconv.FormatInt(int64(l.End()), 10) + ", before its snapshot " + id.File() +
 			": the log in " + n.dir() + " has lost committed records")
 		return
 	}
 	if wrong != "" {
-		n.load.bad = append(n.load.bad, n.path(id.File())+": "+wrong)
-		n.load.try = n.load.try[:last]
+		n.load.bad = append(n.load.bad, n.path(id.File()+suffix)+": "+wrong)
+		*found = (*found)[:last]
 		n.nextSnapshot(now, store, out)
 		return
+	}
+	if n.load.part {
+		out.Mark("quorum.snapshot-adopted")
+		n.stage, n.load.got = stageAdopting, c
+		if id.End == l.Start() {
+			n.adopt(out)
+		} else if n.cutting = true; store.Restart(now, n.id, id.End, out) != log.AppendOK {
+			n.fail("the metadata log cannot be started anew at offset " + strconv.FormatInt(int64(id.End), 10))
+		}
+		return
+	}
+	n.startFrom(now, id, c, store, out)
+}
+
+// adopt renames the snapshot that the log begins with.
+func (n *Node) adopt(out *core.Out) {
+	name := n.path(n.load.parts[len(n.load.parts)-1].File())
+	out.Rename(n.op(stepAdopted), name+".part", name)
+}
+
+// adoptStep gives the snapshot that the log begins with its name.
+func (n *Node) adoptStep(now core.Now, what step, ev *core.Event, store *log.Store, out *core.Out) {
+	id := n.load.parts[len(n.load.parts)-1]
+	if ev.Err != core.OK {
+		n.fail("cannot rename " + n.path(id.File()+".part") + ", which the metadata log begins with: " + ev.Err.String())
+		return
+	}
+	if what == stepAdopted {
+		out.SyncDir(n.op(stepAdoptedDurable), n.dir())
+		return
+	}
+	n.load.try = append(n.load.try, id)
+	n.startFrom(now, id, n.load.got, store, out)
+}
+
+// startFrom starts the metadata from a snapshot.
+func (n *Node) startFrom(now core.Now, id SnapshotID, c content, store *log.Store, out *core.Out) {
+	for _, p := range n.load.parts {
+		if !slices.Contains(n.load.try, p) {
+			out.Remove(n.op(stepRemove), n.path(p.File()+".part"))
+		}
 	}
 	if len(n.load.bad) > 0 {
 		out.Mark("quorum.snapshot-unusable")
 		out.Note(core.Error, "went on with an older snapshot of the metadata and the log behind it"+n.badSnapshots())
 	}
 	n.snapshots, n.load.try = n.load.try, nil
-	n.handed, n.handedEpoch, n.lastMillis = id.End, id.Epoch, c.millis
-	if c.hasSet {
-		n.set = c.set
-	}
-	n.committed = append(n.committed, Batch{Records: c.records, End: id.End, Epoch: id.Epoch, Snapshot: true})
+	n.handSnapshot(id, c)
 	n.begin(now, store, out)
 }
 
@@ -292,12 +392,18 @@ func (n *Node) readState(now core.Now, store *log.Store, out *core.Out) {
 	n.stateRead(now, nil, core.NotFound, "", store, out)
 }
 
-// stateRead knows the node's past and, as the only voter, elects itself.
+// stateRead knows the node's past, and takes its part in the quorum. It starts as it ended, except that nobody leads an epoch
+// twice, and that a candidacy of a former life is not gone on with: it votes for itself in a new epoch.
 func (n *Node) stateRead(now core.Now, b []byte, absent core.Errno, wrong string, store *log.Store, out *core.Out) {
 	known := state{leader: core.NoNode, voted: core.NoNode}
+	l := store.Log(n.id)
 	switch {
+	case absent == core.NotFound && l.End() > 0 && n.isVoter() && !n.sole():
+		n.fail(n.path(stateFile) + " is missing, and the log is not empty: it held this voter's vote, without which two leaders could be elected. " +
+			"Restore it from a copy made since its last vote, or replace this voter by one with another node id")
+		return
 	case absent == core.NotFound:
-		if l := store.Log(n.id); l.End() > 0 {
+		if l.End() > 0 {
 			out.Note(core.Warn, n.path(stateFile)+" is missing; the epoch is taken from the log")
 		}
 	case absent != core.OK:
@@ -313,135 +419,26 @@ func (n *Node) stateRead(now core.Now, b []byte, absent core.Errno, wrong string
 		return
 	}
 	n.state = known
-	n.state.epoch = max(known.epoch, store.LastEpoch(n.id), n.handedEpoch)
+	if epoch := max(store.LastEpoch(n.id), n.handedEpoch); epoch > n.state.epoch {
+		n.state.epoch, n.state.leader, n.state.voted, n.state.votedDir = epoch, core.NoNode, core.NoNode, core.TopicID{}
+	}
 	if n.set.kraft > 0 {
 		n.state.version = 1
 	}
-	if len(n.cfg.Voters) > 1 {
-		n.fail("controller.quorum.voters names " + strconv.Itoa(len(n.cfg.Voters)) + " voters; this version leads a quorum of one only")
-		return
+	n.setPeers()
+	n.load = loading{}
+	n.stage = stageServing
+	if n.high = n.handed; n.high > store.Log(n.id).High() { // the checkpoint may know more to be committed
+		store.SetHigh(now, n.id, n.high, out)
 	}
-	n.elect(out)
-}
-
-// elect makes the next epoch this node's own, on disk before anything else knows.
-func (n *Node) elect(out *core.Out) {
-	n.stage = stageElecting
-	n.state.epoch++
-	n.state.leader, n.state.voted, n.state.votedDir = n.cfg.Self, core.NoNode, core.TopicID{}
-	f := n.nextFile()
-	n.load.file = f
-	out.Open(n.ops.Start(stepClose), f, n.path(stateTemp), core.CreateEmpty)
-	out.Write(n.ops.Start(stepStateWritten), f, 0, n.state.encode(n.cfg.Voters))
-}
-
-func (n *Node) stateStep(now core.Now, what step, ev *core.Event, store *log.Store, out *core.Out) {
-	if ev.Err != core.OK {
-		n.fail("cannot write " + n.path(stateFile) + ": " + ev.Err.String())
-		return
+	switch leader := n.state.leader; {
+	case n.sole():
+		n.candidate(now, out)
+	case leader == n.cfg.Self && n.isVoter():
+		n.newRole(now, Resigned, n.spread(now, n.cfg.ElectionTimeout))
+	case leader != core.NoNode && findPeer(n.peers, leader) != nil:
+		n.newRole(now, Follower, now.Mono.After(n.cfg.FetchTimeout))
+	default:
+		n.newRole(now, Unattached, n.orNever(n.spread(now, n.cfg.ElectionTimeout)))
 	}
-	switch what {
-	case stepStateWritten:
-		out.Sync(n.ops.Start(stepStateSynced), n.load.file)
-	case stepStateSynced:
-		out.CloseFile(n.ops.Start(stepClose), n.load.file)
-		out.Rename(n.ops.Start(stepStateRenamed), n.path(stateTemp), n.path(stateFile))
-	case stepStateRenamed:
-		out.SyncDir(n.ops.Start(stepStateDurable), n.dir())
-	case stepStateDurable:
-		n.lead(now, store, out)
-	}
-}
-
-// lead opens the epoch with a LeaderChange record.
-func (n *Node) lead(now core.Now, store *log.Store, out *core.Out) {
-	n.stage = stageLeading
-	n.epochStart = store.Log(n.id).End()
-	m := &wire.LeaderChangeMessage{LeaderID: n.cfg.Self}
-	for _, v := range n.cfg.Voters {
-		row := wire.LeaderChangeVoter{VoterID: v.ID}
-		m.Voters = append(m.Voters, row)
-		if v.ID == n.cfg.Self {
-			m.GrantingVoters = append(m.GrantingVoters, row)
-		}
-	}
-	millis := now.Wall.Millis()
-	records := []controlRecord{{batch.LeaderChange, m}}
-	if n.set.kraft > 0 && n.epochStart == 0 { // the voters of the formatted directory enter the log
-		records = append(records, controlRecord{batch.KRaftVersion, &wire.KRaftVersionRecord{KRaftVersion: n.set.kraft}},
-			controlRecord{batch.KRaftVoters, &wire.VotersRecord{Voters: n.set.voters}})
-	}
-	v := controlBatch(0, n.state.epoch, millis, records...)
-	if _, ok := n.append(now, v, appended{epoch: n.state.epoch, millis: millis}, store, out); !ok {
-		n.fail("the metadata log takes no records: " + store.Log(n.id).Offline())
-		return
-	}
-	n.load.until = n.epochStart
-}
-
-// replay reads what former leaders left, up to the start of this epoch; the rest is in pending.
-func (n *Node) replay(now core.Now, store *log.Store, out *core.Out) {
-	from := max(n.handed, store.Log(n.id).Start())
-	if from >= n.load.until {
-		n.load = loading{}
-		n.stage = stageServing
-		n.hand()
-		return
-	}
-	n.load.ticket = store.ReadAt(now, n.id, from, n.load.until, n.cfg.Sizes.ReplayBytes, out)
-}
-
-// replayed takes in a stretch of the log.
-func (n *Node) replayed(now core.Now, c log.Change, store *log.Store, out *core.Out) {
-	if n.stage != stageReplaying || c.Ticket != n.load.ticket {
-		return
-	}
-	if c.Err != core.OK || len(c.Data) == 0 {
-		n.fail("the metadata log cannot be read behind offset " + strconv.FormatInt(int64(n.handed), 10) + ": " + c.Err.String())
-		return
-	}
-	for b := c.Data; len(b) > 0; {
-		v, rest, is := batch.First(b)
-		if is != batch.Good || !v.CheckCRC() {
-			n.fail("the metadata log is damaged behind offset " + strconv.FormatInt(int64(n.handed), 10))
-			return
-		}
-		b = rest
-		if v.LastOffset() < n.handed { // a batch that a snapshot covers
-			continue
-		}
-		if v.BaseOffset() < n.handed {
-			n.fail("the snapshot at " + strconv.FormatInt(int64(n.handed), 10) + " ends within a batch")
-			return
-		}
-		n.replayBatch(v)
-		if n.failed != "" {
-			return
-		}
-	}
-	n.replay(now, store, out)
-}
-
-func (n *Node) replayBatch(v batch.View) {
-	var records []wire.Record
-	var wrong string
-	if v.IsControl() {
-		var c content
-		if _, wrong = c.controls(v); c.hasSet {
-			if len(c.set.voters) == 0 {
-				c.set.voters = n.set.voters
-			}
-			if c.set.kraft == 0 {
-				c.set.kraft = n.set.kraft
-			}
-			n.set = c.set
-		}
-	} else {
-		records, wrong = decodeBatch(v)
-	}
-	if wrong != "" {
-		n.fail("the metadata log cannot be used: " + wrong)
-		return
-	}
-	n.take(records, v.LastOffset()+1, v.LeaderEpoch(), v.MaxTimestamp(), int64(v.Size()))
 }

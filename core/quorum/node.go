@@ -1,27 +1,7 @@
-// Package quorum keeps the metadata log: who leads it, what of it is committed, and its snapshots (KRaft:
-// KIP-595, KIP-630).
-//
-// The log is the partition __cluster_metadata-0 of the node's own log store, in Kafka's format. One voter leads it
-// per epoch. Before it leads, the epoch is in the file quorum-state, durably; it opens its epoch with a
-// LeaderChange control record, and nothing that came before that record counts as committed until the record
-// itself is. Committed is what a majority of voters holds durably: the high watermark.
-//
-// What the room may assume: the store keeps its promises about ends; the broker calls Changed for every change
-// of this log and Tick when Next has come, and drains Committed after every call. What it owes: what
-// Committed hands out never has to be taken back, comes in order, whole batches and whole metadata
-// transactions only (I43), and begins with a snapshot or with the first record of the log, never in between.
-//
-// A snapshot that cannot be read is damage. If the log still holds everything from an older snapshot or from
-// offset 0 on, the node says so and replays the log; if it does not, the node fails and names the file: an image
-// that was empty for want of a file would have every partition deleted.
-//
-// Today's node leads as the only voter. Elections and fetching from another leader are for the next release; the
-// high watermark, the voter set and the state file already count voters instead of assuming one.
 package quorum
 
 import (
 	"slices"
-	"strconv"
 
 	"klamm/core"
 	"klamm/core/batch"
@@ -43,17 +23,54 @@ type Voter struct {
 	Port uint16
 }
 
-// Config is what a node of the quorum is told at its start.
+// Config is what a node of the quorum is told at its start. Times and sizes that are zero get Kafka's defaults.
 type Config struct {
 	Self           core.NodeID
-	Voters         []Voter      // sorted by ID
+	Voters         []Voter      // sorted by ID; a node that is not among them is an observer
 	Directory      core.TopicID // directory.id of meta.properties
+	ClusterID      string       // empty: not checked
+	Listener       string       // the name of the controllers' listener
+	Key            [32]byte     // of the generator that spreads timeouts
 	LogDir         string       // the directory that holds __cluster_metadata-0
 	Log            log.Config   // of the metadata log
 	SnapshotBytes  int64        // metadata.log.max.record.bytes.between.snapshots
 	SnapshotTime   core.Time    // metadata.log.max.snapshot.interval.ms; 0 is never
 	RetentionBytes int64        // metadata.max.retention.bytes
-	Sizes          Sizes
+
+	ElectionTimeout    core.Time // controller.quorum.election.timeout.ms
+	FetchTimeout       core.Time // controller.quorum.fetch.timeout.ms
+	BackoffMax         core.Time // controller.quorum.election.backoff.max.ms
+	RequestTimeout     core.Time // controller.quorum.request.timeout.ms
+	RetryBackoff       core.Time // controller.quorum.retry.backoff.ms
+	FetchBytes         int32     // controller.quorum.fetch.max.bytes
+	SnapshotFetchBytes int32     // controller.quorum.fetch.snapshot.max.bytes
+	LossTimeout        core.Time // how long a follower's connection to its leader stays lost before it asks for pre-votes; 0: FetchTimeout
+
+	Sizes Sizes
+}
+
+// defaults fills in what the configuration leaves out.
+func (c *Config) defaults() {
+	for _, d := range []struct {
+		to *core.Time
+		ms int64
+	}{{&c.ElectionTimeout, 1000}, {&c.FetchTimeout, 2000}, {&c.BackoffMax, 1000}, {&c.RequestTimeout, 2000}, {&c.RetryBackoff, 20}} {
+		if *d.to <= 0 {
+			*d.to = core.Millis(d.ms)
+		}
+	}
+	if c.FetchBytes <= 0 {
+		c.FetchBytes = 1 << 20
+	}
+	if c.SnapshotFetchBytes <= 0 {
+		c.SnapshotFetchBytes = 1 << 20
+	}
+	if c.LossTimeout <= 0 {
+		c.LossTimeout = c.FetchTimeout
+	}
+	if c.Sizes == (Sizes{}) {
+		c.Sizes = DefaultSizes()
+	}
 }
 
 // Sizes are bounds of single steps; see log.Sizes.
@@ -61,43 +78,58 @@ type Sizes struct {
 	ReplayBytes        int64 // of the log read at a time at boot
 	SnapshotBatchBytes int   // a batch of a snapshot is closed at this size
 	SnapshotRecords    int   // encoded in one step
+	BatchBytes         int   // of one batch of the log
 }
 
 // DefaultSizes returns the sizes for real disks.
 func DefaultSizes() Sizes {
-	return Sizes{ReplayBytes: 4 << 20, SnapshotBatchBytes: 1 << 20, SnapshotRecords: 2000}
-}
-
-// voterSet is what the log says about its voters (KIP-853): nothing, if the configuration names them.
-type voterSet struct {
-	kraft  int16
-	voters []wire.Voter
+	return Sizes{ReplayBytes: 4 << 20, SnapshotBatchBytes: 1 << 20, SnapshotRecords: 2000, BatchBytes: metadataBytesMax}
 }
 
 // Node is this node's part in the quorum.
 //
-// Invariants: epoch of held state <= epoch in the file quorum-state, once stage is past electing; high never falls
-// and is never above a majority's durable end; pending is sorted by end, and everything in it lies at or above
-// handed; handed <= high, but for the end of a snapshot; snapshots is sorted.
+// Invariants: saved <= serial, and the file quorum-state says what state said at change number saved, or later; high never
+// falls, and is never above this node's durable end; handed <= high, but for the end of a snapshot; pending is sorted,
+// without holes, and ends at the log's end unless it is empty; snapshots is sorted; peers holds the voters but
+// for this node, sorted by id.
 type Node struct {
 	cfg    Config
+	rand   core.Rand
 	stage  stage
 	failed string
 	id     log.LogID // of the metadata log
 
-	state      state
-	set        voterSet
+	role   Role
+	state  state
+	serial uint64 // counts the changes of epoch and vote
+	saved  uint64 // the newest of them that is durable
+	put    putting
+	set    voterSet
+	peers  []peer
+
+	due      core.Time // of the role's timer, on the monotonic clock
+	tries    int       // candidacies in a row that came to nothing
+	holdTo   core.Time // a prospective node that encouraged another lets it go first
+	stopping bool      // it stands no more
+
 	epochStart core.Offset // of the node's own leadership
 	high       core.Offset
-	ends       []voterEnd // by voter; sorted
+	readers    []reader // observers that fetch; sorted by id, then directory
 
-	pending      []appended // by this leader, not committed
+	follow     following
+	strangerAt core.Time // no complaint about another cluster's voters before then
+	download   download
+	cutting    bool // the log is being truncated or started anew: Truncated ends it
+
+	pending      []appended // not handed out; of this leader, or fetched
 	pendingBytes int64
 	assembler    assembler
 	committed    []Batch
 	handed       core.Offset // the end of what was taken from the log towards committed
 	handedEpoch  core.Epoch
-	lastMillis   int64 // of the newest record handed
+	lastMillis   int64       // of the newest record handed
+	toldHigh     core.Offset // what was committed when a leader was first known, or -1
+	ready        bool
 
 	load      loading
 	bootstrap []wire.Record
@@ -107,27 +139,29 @@ type Node struct {
 	since     int64     // bytes committed since the newest snapshot
 	savedAt   core.Time // when the newest snapshot was begun, on the monotonic clock
 
-	ops   core.Ops[step]
+	answers []heldAnswer
+	outbox  []heldRequest
+	parked  []parked     // fetches that wait for news; in order of arrival
+	serving []servedPart // pieces of snapshots that are being read for others
+	token   uint64       // the newest that was given
+
+	ops   core.Ops[effect]
 	files core.FileID // the newest file id given
 }
 
-// voterEnd is how far a voter's copy is safe.
-type voterEnd struct {
-	id  core.NodeID
-	end core.Offset
-}
-
-// appended is a batch of this leader that is not committed.
+// appended is a batch that is not handed out.
 type appended struct {
-	end     core.Offset
-	epoch   core.Epoch
-	millis  int64
-	bytes   int64
-	records []wire.Record // nil for a control batch
+	base, end core.Offset
+	epoch     core.Epoch
+	millis    int64
+	records   []wire.Record // of this leader's own; nil for a control batch
+	decoded   bool          // records count; else they are still to be read from raw
+	raw       batch.View    // the bytes, for those who fetch; never written to
 }
 
 const (
-	// pendingBytesMax bounds what is appended and not committed; then Append refuses.
+	// pendingBytesMax bounds what is appended and not committed; then Append refuses, and a follower forgets the bytes and
+	// reads them from its log later.
 	pendingBytesMax = 64 << 20
 	// table and fileBase are the node's numbers among the rooms of its machine.
 	table    = 3
@@ -139,42 +173,41 @@ const (
 
 // New makes a node that has not been booted.
 func New(cfg Config) *Node {
-	if cfg.Sizes == (Sizes{}) {
-		cfg.Sizes = DefaultSizes()
-	}
-	n := &Node{cfg: cfg, id: log.NoLog, ops: core.NewOps[step](table, opsMax), files: fileBase}
+	cfg.defaults()
+	n := &Node{cfg: cfg, rand: core.NewRand(cfg.Key), id: log.NoLog, ops: core.NewOps[effect](table, opsMax), files: fileBase, due: core.Never, toldHigh: -1}
 	n.state = state{leader: core.NoNode, voted: core.NoNode}
-	for _, v := range cfg.Voters {
-		n.ends = append(n.ends, voterEnd{id: v.ID, end: -1})
-	}
-	slices.SortFunc(n.ends, func(a, b voterEnd) int { return int(a.id) - int(b.id) })
+	n.setPeers()
 	return n
 }
 
 // Log is the store's id of the metadata log, once Boot has found or made it.
 func (n *Node) Log() (log.LogID, bool) { return n.id, n.id != log.NoLog }
 
-// Ready reports that a leader is known and that all that was committed at the start has been handed out by
-// Committed.
-func (n *Node) Ready() bool { return n.stage == stageServing }
+// Ready reports that all that was committed when a leader was first known has been handed out by Committed. It stays true.
+func (n *Node) Ready() bool { return n.ready && n.failed == "" }
 
 // Failed says why the node can't go on, or "". The broker notes it and exits.
 func (n *Node) Failed() string { return n.failed }
 
-// Leads reports whether this node is the leader and may Append.
-func (n *Node) Leads() bool {
-	return n.failed == "" && n.stage >= stageLeading && n.state.leader == n.cfg.Self
-}
-
-// Leader is the leader of the quorum, or core.NoNode, and the epoch.
-func (n *Node) Leader() (core.NodeID, core.Epoch) {
-	if n.stage < stageLeading {
-		return core.NoNode, n.state.epoch
+// Role is the part that the node plays now.
+func (n *Node) Role() Role {
+	if !n.isVoter() {
+		return Observer
 	}
-	return n.state.leader, n.state.epoch
+	return n.role
 }
 
-// High is the high watermark of the metadata log.
+// Leads reports whether this node is the leader.
+func (n *Node) Leads() bool { return n.failed == "" && n.role == Leader }
+
+// Active reports that the node leads and has handed out all that was committed before its epoch: only then
+// may decisions be made on what was handed out.
+func (n *Node) Active() bool { return n.Leads() && n.handed > n.epochStart }
+
+// Leader is the leader of the quorum as far as this node knows, or core.NoNode, and the epoch.
+func (n *Node) Leader() (core.NodeID, core.Epoch) { return n.state.leader, n.state.epoch }
+
+// High is the high watermark of the metadata log, as far as this node may act on it.
 func (n *Node) High() core.Offset { return n.high }
 
 // End is the end of the metadata log: the base that the next Append gets.
@@ -187,14 +220,11 @@ func (n *Node) InTransaction() bool { return n.assembler.open }
 // Bootstrap are the records of bootstrap.checkpoint, if the log was empty at boot and the file was there.
 func (n *Node) Bootstrap() []wire.Record { return n.bootstrap }
 
-// Voters are the voters in force, sorted.
-func (n *Node) Voters() []Voter { return n.cfg.Voters }
-
 // Append appends records as one batch, which is seen whole or not at all, in the versions that a metadata version
-// asks for, and returns its exclusive end. The records are committed when Committed hands them out. False: this
-// node does not lead, too much is in flight, or there is too much for one batch. The records are not to be written to.
+// asks for, and returns its exclusive end. The records are committed when Committed hands them out with this epoch. False:
+// this node is not Active, too much is in flight, or there is too much for one batch. The records are not to be written to.
 func (n *Node) Append(now core.Now, records []wire.Record, level int16, store *log.Store, out *core.Out) (end core.Offset, ok bool) {
-	if !n.Leads() || len(records) == 0 || n.pendingBytes > pendingBytesMax {
+	if !n.Active() || len(records) == 0 || n.pendingBytes > pendingBytesMax || n.overdue(now) {
 		return 0, false
 	}
 	b := batch.NewBuilder(batch.Options{LeaderEpoch: n.state.epoch})
@@ -202,23 +232,23 @@ func (n *Node) Append(now core.Now, records []wire.Record, level int16, store *l
 	for _, r := range records {
 		b.Add(millis, nil, encodeRecord(r, level), nil)
 	}
-	if b.Bytes() > metadataBytesMax {
+	if b.Bytes() > n.cfg.Sizes.BatchBytes {
 		out.Mark("quorum.batch-too-large")
 		return 0, false
 	}
-	return n.append(now, b.Finish(0), appended{epoch: n.state.epoch, millis: millis, records: records}, store, out)
+	end, ok = n.append(now, b.Finish(0), records, store, out)
+	n.settle(now, store, out)
+	return end, ok
 }
 
-func (n *Node) append(now core.Now, v batch.View, a appended, store *log.Store, out *core.Out) (core.Offset, bool) {
-	count, size := core.Offset(v.Count()), int64(v.Size())
+// append appends a batch of this leader.
+func (n *Node) append(now core.Now, v batch.View, records []wire.Record, store *log.Store, out *core.Out) (core.Offset, bool) {
 	base, err := store.Append(now, n.id, v, n.state.epoch, out)
 	if err != log.AppendOK {
 		return 0, false
 	}
-	a.end, a.bytes = base+count, size
-	n.pending = append(n.pending, a)
-	n.pendingBytes += size
-	return a.end, true
+	n.pend(appended{base: base, end: base + core.Offset(v.Count()), epoch: n.state.epoch, millis: v.MaxTimestamp(), records: records, decoded: true, raw: v})
+	return base + core.Offset(v.Count()), true
 }
 
 func encodeRecord(r wire.Record, level int16) []byte {
@@ -245,12 +275,16 @@ func (n *Node) Changed(now core.Now, c log.Change, store *log.Store, out *core.O
 	case log.Failed:
 		n.fail("the metadata log is offline: " + c.Note)
 	case log.Durable:
-		if n.stage >= stageLeading {
-			n.durable(now, n.cfg.Self, store.Log(n.id).Durable(), store, out)
+		if n.stage == stageServing {
+			n.ownDurable(now, store, out)
 		}
+	case log.Truncated:
+		n.truncated(now, store, out)
 	case log.Bytes:
-		n.replayed(now, c, store, out)
+		n.replayed(c, store)
+		n.fetchRead(c, store)
 	}
+	n.settle(now, store, out)
 }
 
 func (n *Node) fail(why string) {
@@ -259,78 +293,52 @@ func (n *Node) fail(why string) {
 	}
 }
 
-// durable says that a voter's copy is safe below end.
-func (n *Node) durable(now core.Now, id core.NodeID, end core.Offset, store *log.Store, out *core.Out) {
-	for i := range n.ends {
-		if n.ends[i].id == id {
-			n.ends[i].end = max(n.ends[i].end, end)
-		}
-	}
-	high := majority(n.ends)
-	// What former leaders left is committed only together with a record of this epoch: counting copies of
-	// it alone is how a leader of an epoch in between could take it back (Raft, figure 8).
-	if high <= n.epochStart || high <= n.high {
+// settle does what the state asks for. Every entry of the room ends with it, and it looks at nothing but the state, so that
+// doing it twice changes nothing.
+func (n *Node) settle(now core.Now, store *log.Store, out *core.Out) {
+	if n.failed != "" || n.stage != stageServing {
 		return
 	}
-	n.high = high
-	store.SetHigh(now, n.id, high, out)
-	if n.stage == stageLeading {
-		n.stage = stageReplaying
-		n.replay(now, store, out)
-		return
+	if n.download.stage == downloadDropped {
+		n.dropDownload(out)
 	}
-	n.hand()
+	n.turn(now, store, out)
+	n.act(now, store, out)
+	n.hand(now, store, out)
+	n.wake(now, store, out)
+	n.putState(out)
 }
 
-// majority is the greatest offset below which more than half of the voters are safe.
-func majority(ends []voterEnd) core.Offset {
-	sorted := make([]core.Offset, len(ends))
-	for i := range ends {
-		sorted[i] = ends[i].end
-	}
-	slices.Sort(sorted)
-	// Of 2k+1 or 2k+2 voters, k+1 or k+2 must be at or above it.
-	return sorted[(len(sorted)-1)/2]
-}
-
-// hand moves what is committed from pending to committed.
-func (n *Node) hand() {
-	if n.stage != stageServing {
-		return
-	}
-	done := 0
-	for done < len(n.pending) && n.pending[done].end <= n.high {
-		a := &n.pending[done]
-		n.pendingBytes -= a.bytes
-		n.take(a.records, a.end, a.epoch, a.millis, a.bytes)
-		done++
-	}
-	n.pending = slices.Delete(n.pending, 0, done)
-}
-
-// take hands a committed batch to the assembler and what is whole to committed.
-func (n *Node) take(records []wire.Record, end core.Offset, epoch core.Epoch, millis, bytes int64) {
-	core.Must(end > n.handed, "committed batches come in order")
-	core.Must(epoch >= n.handedEpoch, "epochs never fall along the log")
-	piece, whole, wrong := n.assembler.take(records)
-	if wrong != "" {
-		n.fail("the metadata log is damaged below offset " + strconv.FormatInt(int64(end), 10) + ": " + wrong)
-		return
-	}
-	n.handed, n.handedEpoch, n.lastMillis = end, epoch, millis
-	n.since += bytes
-	if whole {
-		n.committed = append(n.committed, Batch{Records: piece, End: end, Epoch: epoch})
-	}
-}
+// Tick does what is due.
+func (n *Node) Tick(now core.Now, store *log.Store, out *core.Out) { n.settle(now, store, out) }
 
 // Next is the instant of the next Tick.
 func (n *Node) Next() core.Time {
-	if n.stage != stageServing || n.cfg.SnapshotTime <= 0 || n.since == 0 || n.save.stage != saveIdle {
+	if n.failed != "" || n.stage != stageServing {
 		return core.Never
 	}
-	return n.savedAt.After(n.cfg.SnapshotTime)
+	next := min(n.due, n.nextAct(), n.nextParked())
+	if n.cfg.SnapshotTime > 0 && n.since > 0 && n.save.stage == saveIdle && n.ready {
+		next = min(next, n.savedAt.After(n.cfg.SnapshotTime))
+	}
+	return next
 }
 
-// Tick does what is due: nothing but that WantsSnapshot may have become true.
-func (n *Node) Tick(now core.Now, store *log.Store, out *core.Out) {}
+// raise raises the high watermark.
+func (n *Node) raise(now core.Now, high core.Offset, store *log.Store, out *core.Out) {
+	if high <= n.high {
+		return
+	}
+	core.Must(high <= store.Log(n.id).Durable(), "high watermark within what is durable here")
+	n.high = high
+	store.SetHigh(now, n.id, high, out)
+}
+
+// nodes are sorted without duplicates.
+func findPeer(peers []peer, id core.NodeID) *peer {
+	i, ok := slices.BinarySearchFunc(peers, id, func(p peer, id core.NodeID) int { return int(p.id) - int(id) })
+	if !ok {
+		return nil
+	}
+	return &peers[i]
+}

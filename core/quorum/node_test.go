@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -364,27 +363,8 @@ func TestMajority(t *testing.T) {
 		{[]core.Offset{1, 2, 3, 4}, 2},
 		{[]core.Offset{5, 4, 3, 2, 1}, 3},
 	} {
-		var ends []voterEnd
-		for i, e := range c.ends {
-			ends = append(ends, voterEnd{core.NodeID(i), e})
-		}
-		require.Equal(t, c.high, majority(ends), "%v", c.ends)
+		require.Equal(t, c.high, majority(c.ends), "%v", c.ends)
 	}
-}
-
-// A node of three voters counts them: nothing is committed that only the leader holds.
-func TestHighNeedsAMajority(t *testing.T) {
-	w := newWorld(t, t.TempDir(), Config{}).boot()
-	w.node.ends = []voterEnd{{1, w.node.high}, {2, -1}, {3, -1}}
-	high := w.node.High()
-	end, ok := w.append(topicRecord("a"))
-	require.True(t, ok)
-	require.Equal(t, high, w.node.High())
-	var out core.Out
-	w.node.durable(w.now, 2, end, w.store, &out)
-	w.run(&out)
-	require.Equal(t, end, w.node.High())
-	require.NotNil(t, w.img.Topic("a"))
 }
 
 // Any bytes as quorum-state or as a snapshot: refused or read, never a panic.
@@ -411,24 +391,4 @@ func TestStateText(t *testing.T) {
 	got, ok = parseState(s.encode(nil))
 	require.True(t, ok)
 	require.Equal(t, s, got)
-}
-
-// Every rare path was taken by a test of this package. Go runs tests in the order of the source: this one is last.
-func TestEveryMarkWasHit(t *testing.T) {
-	w := newWorld(t, t.TempDir(), Config{}).boot()
-	long := strings.Repeat("x", metadataBytesMax)
-	_, ok := w.append(&wire.ConfigRecord{Name: long})
-	require.False(t, ok, "a batch above the bound is refused")
-	if len(marksHit) == 1 {
-		t.Skip("the tests that take the rare paths were not run")
-	}
-	files, err := filepath.Glob("*.go")
-	require.NoError(t, err)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		for _, m := range regexp.MustCompile(`out\.Mark\("([a-z.-]+)"\)`).FindAllStringSubmatch(string(text), -1) {
-			require.True(t, marksHit[m[1]], m[1])
-		}
-	}
 }

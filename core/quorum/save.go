@@ -33,7 +33,7 @@ const (
 // WantsSnapshot reports that it is time for a snapshot; the broker answers with Snapshot when it has an image. There is none
 // while a metadata transaction is open: a snapshot in the midst of it would show half of it.
 func (n *Node) WantsSnapshot(now core.Now) bool {
-	if n.stage != stageServing || n.failed != "" || n.save.stage != saveIdle || n.assembler.open || n.since == 0 {
+	if !n.ready || n.failed != "" || n.save.stage != saveIdle || n.assembler.open || n.since == 0 {
 		return false
 	}
 	return n.since >= n.cfg.SnapshotBytes || n.cfg.SnapshotTime > 0 && now.Mono >= n.savedAt.After(n.cfg.SnapshotTime)
@@ -41,14 +41,14 @@ func (n *Node) WantsSnapshot(now core.Now) bool {
 
 // Snapshot begins to write an image as a snapshot. The image is that of what was committed last.
 func (n *Node) Snapshot(now core.Now, img *image.Image, out *core.Out) {
-	core.Must(img.End() <= n.high, "a snapshot holds only what is committed")
+	core.Must(img.End() <= n.handed, "a snapshot holds only what is committed")
 	if n.save.stage != saveIdle || img.End() <= n.newestSnapshot() {
 		return
 	}
 	n.savedAt = now.Mono
 	n.save = saving{stage: saveRecords, id: SnapshotID{img.End(), img.Epoch()}, file: n.nextFile(), walk: img.Walk(), since: n.since}
 	n.save.w = newSnapshotWriter(img.Epoch(), img.MetadataLevel(), n.lastMillis, n.set, n.cfg.Sizes.SnapshotBatchBytes)
-	out.Open(n.ops.Start(stepClose), n.save.file, n.path(n.save.id.File()+".part"), core.CreateEmpty)
+	out.Open(n.op(stepClose), n.save.file, n.path(n.save.id.File()+".part"), core.CreateEmpty)
 	n.saveMore(out)
 }
 
@@ -66,7 +66,7 @@ func (n *Node) saveMore(out *core.Out) {
 	}
 	b := s.w.b
 	s.w.b = nil
-	out.Write(n.ops.Start(stepSaveWritten), s.file, s.at, b)
+	out.Write(n.op(stepSaveWritten), s.file, s.at, b)
 	s.at += int64(len(b))
 }
 
@@ -83,8 +83,8 @@ func (n *Node) saveStep(now core.Now, what step, ev *core.Event, store *log.Stor
 	if ev.Err != core.OK {
 		out.Mark("quorum.snapshot-failed")
 		out.Note(core.Error, "cannot write the metadata snapshot "+name+": "+ev.Err.String()+"; the log is kept instead")
-		out.CloseFile(n.ops.Start(stepClose), n.save.file)
-		out.Remove(n.ops.Start(stepRemove), name+".part")
+		out.CloseFile(n.op(stepClose), n.save.file)
+		out.Remove(n.op(stepRemove), name+".part")
 		n.save, n.since = saving{}, 0 // again when as much has come once more
 		return
 	}
@@ -94,14 +94,14 @@ func (n *Node) saveStep(now core.Now, what step, ev *core.Event, store *log.Stor
 			n.saveMore(out)
 			return
 		}
-		out.Sync(n.ops.Start(stepSaveSynced), n.save.file)
+		out.Sync(n.op(stepSaveSynced), n.save.file)
 	case stepSaveSynced:
-		out.CloseFile(n.ops.Start(stepClose), n.save.file)
-		out.Rename(n.ops.Start(stepSaveRenamed), name+".part", name)
+		out.CloseFile(n.op(stepClose), n.save.file)
+		out.Rename(n.op(stepSaveRenamed), name+".part", name)
 	case stepSaveRenamed:
-		out.SyncDir(n.ops.Start(stepSaveDurable), n.dir())
+		out.SyncDir(n.op(stepSaveDurable), n.dir())
 	case stepSaveDurable:
-		n.snapshots = append(n.snapshots, n.save.id)
+		n.addSnapshot(n.save.id)
 		n.since -= n.save.since
 		n.save = saving{}
 		n.trim(now, store, out)
@@ -120,7 +120,7 @@ func (n *Node) trim(now core.Now, store *log.Store, out *core.Out) {
 		keep = 1
 	}
 	for len(n.snapshots) > keep {
-		out.Remove(n.ops.Start(stepRemove), n.path(n.snapshots[0].File()))
+		out.Remove(n.op(stepRemove), n.path(n.snapshots[0].File()))
 		n.snapshots = slices.Delete(n.snapshots, 0, 1)
 	}
 	if full {

@@ -47,6 +47,53 @@ func (s *state) encode(voters []Voter) []byte {
 	return append(b, `],"data_version":0}`...)
 }
 
+// putting is the file quorum-state being replaced, one write at a time.
+type putting struct {
+	dirty  bool   // state says more than what was last given to Write
+	busy   bool   // a write is under way
+	serial uint64 // of the state that it holds
+	file   core.FileID
+}
+
+// hard notes a change of epoch or vote: nothing that rests on it leaves before it is durable.
+func (n *Node) hard() {
+	n.serial++
+	n.put.dirty = true
+}
+
+// putState begins to replace the file, if it lags.
+func (n *Node) putState(out *core.Out) {
+	if !n.put.dirty || n.put.busy {
+		return
+	}
+	n.put = putting{busy: true, serial: n.serial, file: n.nextFile()}
+	s := n.state
+	if n.role == Candidate && n.sole() { // there is nobody else to ask: it leads when this is durable
+		s.leader, s.voted, s.votedDir = n.cfg.Self, core.NoNode, core.TopicID{}
+	}
+	out.Open(n.op(stepClose), n.put.file, n.path(stateTemp), core.CreateEmpty)
+	out.Write(n.op(stepStateWritten), n.put.file, 0, s.encode(n.cfg.Voters))
+}
+
+func (n *Node) stateStep(what step, ev *core.Event, out *core.Out) {
+	if ev.Err != core.OK {
+		n.fail("cannot write " + n.path(stateFile) + ": " + ev.Err.String())
+		return
+	}
+	switch what {
+	case stepStateWritten:
+		out.Sync(n.op(stepStateSynced), n.put.file)
+	case stepStateSynced:
+		out.CloseFile(n.op(stepClose), n.put.file)
+		out.Rename(n.op(stepStateRenamed), n.path(stateTemp), n.path(stateFile))
+	case stepStateRenamed:
+		out.SyncDir(n.op(stepStateDurable), n.dir())
+	case stepStateDurable:
+		n.put.busy = false
+		n.saved = max(n.saved, n.put.serial)
+	}
+}
+
 // parseState reads the file. A file that cannot be read may hide a vote, so there is nothing to guess.
 func parseState(b []byte) (s state, ok bool) {
 	var f struct {

@@ -39,6 +39,7 @@ type Leader struct {
 	asked      []core.NodeID       // as proposed to the controller on top of version; sorted
 	followers  []follower          // every other replica, sorted by node: loops have one order
 	lagMax     core.Time
+	recovering bool // the controller holds the partition for one that recovers from an unclean election (KIP-704)
 }
 
 // follower is what the leader knows of one replica.
@@ -159,12 +160,14 @@ func (l *Leader) Durable(now core.Time, end core.Offset) (rose bool) {
 // Started says that the leader's own log now starts at start.
 func (l *Leader) Started(start core.Offset) { l.start = max(l.start, start) }
 
-// Low is the low watermark: the least log start among the replicas. DeleteRecords is done when it has come
-// to what was asked.
+// Low is the low watermark: the least log start among the replicas whose brokers live. DeleteRecords is done when it
+// has come to what was asked; a dead replica learns of it when it comes back.
 func (l *Leader) Low() core.Offset {
 	low := l.start
 	for i := range l.followers {
-		low = min(low, l.followers[i].start)
+		if f := &l.followers[i]; !f.barred {
+			low = min(low, f.start)
+		}
 	}
 	return low
 }
@@ -223,15 +226,31 @@ func (l *Leader) Propose(now core.Time) []core.NodeID {
 			want = append(want, f.node)
 		}
 	}
-	if slices.Sort(want); slices.Equal(want, l.isr) {
+	if slices.Sort(want); slices.Equal(want, l.isr) && !l.recovering {
 		return nil
 	}
 	l.asked = want
 	return slices.Clone(want)
 }
 
+// SetRecovering says whether the controller still holds the partition for one that recovers from an unclean election. Whatever
+// the leader proposes says that it has recovered: there is nothing that it could recover.
+func (l *Leader) SetRecovering(yes bool) { l.recovering = yes }
+
 // Asked is the proposal in flight, or nil.
 func (l *Leader) Asked() []core.NodeID { return l.asked }
+
+// Holds reports whether a member of the in-sync set can serve a consumer at an offset, and where its copy ends.
+func (l *Leader) Holds(node core.NodeID, at core.Offset) (end core.Offset, ok bool) {
+	f := l.follower(node)
+	if f == nil || f.barred || at < f.start || at > f.end || !slices.Contains(l.isr, node) {
+		return -1, false
+	}
+	return f.end, true
+}
+
+// Lacks reports whether a replica is missing from the in-sync set.
+func (l *Leader) Lacks() bool { return len(l.isr) <= len(l.followers) }
 
 // BrokerEpoch is the epoch with which a follower last fetched, -1 if none: a proposal names it, so that the
 // controller can refuse a copy of an earlier life (KIP-903).

@@ -182,7 +182,7 @@ type Request struct {
 	Header
 	Body       kmsg.Request // nil if BadVersion; refers into the frame
 	Bytes      int          // size of the frame
-	BadVersion bool         // the broker listener serves this key, but not in this version
+	BadVersion bool         // a listener serves this key, but not in this version
 }
 
 // ParseRequest reads a request from its whole frame. An error means that the connection has to be closed: the frame
@@ -197,10 +197,11 @@ func ParseRequest(frame []byte) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := Served(h.Key); !ok {
+	served, ok := servedSomewhere(h.Key)
+	if !ok {
 		return nil, errUnknown
 	}
-	if !Serves(h.Key, h.Version) {
+	if h.Version < served.Min || h.Version > served.Max {
 		q.BadVersion = true
 		return q, nil
 	}

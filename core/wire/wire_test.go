@@ -201,11 +201,15 @@ func TestFrames(t *testing.T) {
 			require.Equal(t, h, got)
 			require.True(t, bytes.Equal(req.AppendTo(nil), body))
 			q, err := wire.ParseRequest(frame)
-			if _, served := wire.Served(key); !served {
+			r, served := wire.BrokerSide.Served(key)
+			if !served {
+				r, served = wire.ControllerSide.Served(key)
+			}
+			if !served {
 				require.Error(t, err)
 			} else {
 				require.NoError(t, err)
-				require.Equal(t, !wire.Serves(key, version), q.BadVersion)
+				require.Equal(t, version < r.Min || version > r.Max, q.BadVersion)
 				require.Equal(t, len(frame), q.Bytes)
 				if !q.BadVersion {
 					require.Equal(t, req.AppendTo(nil), q.Body.AppendTo(nil))
@@ -398,17 +402,20 @@ func TestSplit(t *testing.T) {
 
 // Names, keys, versions and codes are Kafka's.
 func TestTables(t *testing.T) {
-	require.Len(t, wire.Keys(), 29)
-	for i, key := range wire.Keys() {
-		if i > 0 {
-			require.Less(t, wire.Keys()[i-1], key)
+	require.Len(t, wire.Keys(), 35)
+	require.Len(t, wire.ControllerSide.Keys(), 27)
+	for _, side := range []wire.Side{wire.BrokerSide, wire.ControllerSide} {
+		for i, key := range side.Keys() {
+			if i > 0 {
+				require.Less(t, side.Keys()[i-1], key)
+			}
+			r, ok := side.Served(key)
+			require.True(t, ok)
+			require.GreaterOrEqual(t, kmsg.RequestForKey(key).MaxVersion(), r.Max)
+			got, ok := wire.KeyOf(wire.Name(key))
+			require.True(t, ok)
+			require.Equal(t, key, got)
 		}
-		r, ok := wire.Served(key)
-		require.True(t, ok)
-		require.GreaterOrEqual(t, kmsg.RequestForKey(key).MaxVersion(), r.Max)
-		got, ok := wire.KeyOf(wire.Name(key))
-		require.True(t, ok)
-		require.Equal(t, key, got)
 	}
 	r, _ := wire.Served(0)
 	require.Equal(t, wire.Range{Min: 3, Max: 13, Advertised: 0}, r)

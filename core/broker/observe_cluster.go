@@ -1,0 +1,24 @@
+package broker
+
+import (
+	"klamm/core/image"
+	"klamm/core/log"
+	"klamm/core/quorum"
+	"klamm/core/replica"
+)
+
+// This file, too, lets a simulator look at a broker between two Steps: at its part in the cluster.
+
+// Image is the committed metadata as this broker has them.
+func (b *Broker) Image() *image.Image { return b.img }
+
+// Quorum is the node's part in the metadata quorum: nil before boot has come to it.
+func (b *Broker) Quorum() *quorum.Node { return b.node }
+
+// Leading is the leadership of the partition whose log has that id: nil if another broker leads it.
+func (b *Broker) Leading(id log.LogID) *replica.Leader {
+	if h := b.parts.at(id); h != nil {
+		return h.leader
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package log
+
+import (
+	"strings"
+
+	"klamm/core"
+)
+
+// Restart drops everything that a log holds, durably, and has it begin anew, empty, at an offset: a follower whose log does not
+// touch its leader's any more, or a snapshot that takes the place of all records below it. If it returns AppendOK, Truncated
+// follows, with that offset as the new end, start and high watermark; until then nothing is appended.
+//
+// Its story, and what a crash finds after each step:
+//
+//   - What is in flight ends. A crash finds the old log.
+//   - The start is checkpointed above every record (hide). From here on a crash finds a log that ends below its start:
+//     recovery empties it in the same way (see loadDirs), so the log begins at hide, whichever files are left.
+//   - The epoch file is emptied, and then every file of records, indexes and producers is removed and the directory
+//     synced. The epochs go first: those of lost records must not be found beside no records.
+//   - If hide is not the offset that was asked for, since the log reached as far or farther, the recovery point is lowered
+//     to it, so that nothing seems to be missing, and then the start. A crash before finds the empty log at hide.
+//   - The empty directory is loaded.
+func (s *Store) Restart(now core.Now, id LogID, at core.Offset, out *core.Out) AppendError {
+	l, err := s.appendable(id)
+	if err != AppendOK {
+		return err
+	}
+	core.Must(at >= 0, "a log begins at an offset")
+	l.cut = &cut{to: at, all: true}
+	s.pump(now, l, out)
+	s.cutReady(now, l, out)
+	return AppendOK
+}
+
+// hide begins to empty a log in which nothing is in flight any more.
+func (s *Store) hide(l *Log, at core.Offset, out *core.Out) {
+	out.Mark("log.restart")
+	l.load = &load{stage: loadHide, at: at, hide: max(at, l.end+1)}
+	s.writePoint(pointStart, out)
+}
+
+// pin is what a checkpoint has to say of a log that is being emptied.
+func (l *Log) pin(kind pointKind) (core.Offset, bool) {
+	d := l.load
+	if l.state != loading || d == nil || d.stage < loadHide {
+		return 0, false
+	}
+	switch {
+	case kind == pointStart && d.stage == loadStart:
+		return d.at, true
+	case kind == pointStart:
+		return d.hide, true
+	case kind == pointRecovery && d.stage >= loadLower:
+		return min(l.saved[kind], d.at), true
+	}
+	return 0, false
+}
+
+// pointed goes on with a log that is being emptied when a checkpoint says what it has to.
+func (s *Store) pointed(l *Log, out *core.Out) {
+	d := l.load
+	if l.state != loading || d == nil {
+		return
+	}
+	switch d.stage {
+	case loadHide:
+		if l.saved[pointStart] == d.hide {
+			s.forgetEpochs(l, out)
+		}
+	case loadLower:
+		if l.saved[pointRecovery] <= d.at {
+			d.stage = loadStart
+			s.writePoint(pointStart, out)
+		}
+	case loadStart:
+		if l.saved[pointStart] == d.at {
+			s.loadEmpty(l, out)
+		}
+	}
+}
+
+// forgetEpochs empties the epoch file of a log all of whose records lie below its start.
+func (s *Store) forgetEpochs(l *Log, out *core.Out) {
+	core.Must(!l.epochsPut, "the epoch file is at rest")
+	l.load.stage = loadForget
+	l.epochs, l.producers, l.epochsPut, l.epochsDirty = nil, nil, true, false
+	s.put(put{what: putEpochs, log: l.id, epoch: -1, replace: true, dir: l.dir, path: l.dir + "/" + epochFile}, formatEpochs(nil), out)
+}
+
+// wipe removes every file that tells of records. Others, such as the quorum's, are not the log's.
+func (s *Store) wipe(l *Log, ev *core.Event, out *core.Out) {
+	l.load.stage = loadWipe
+	for _, e := range core.ParseList(ev.Data) {
+		if e.Size >= 0 && ofRecords(e.Name) {
+			out.Remove(s.start(l, op{kind: opLoose}), l.dir+"/"+e.Name)
+		}
+	}
+}
+
+// ofRecords reports whether a file's name is that of a segment, an index, or a producer snapshot, whatever became of it.
+func ofRecords(name string) bool {
+	for _, suffix := range []string{".deleted", ".cleaned", ".tmp"} {
+		name = strings.TrimSuffix(name, suffix)
+	}
+	for _, suffix := range []string{".log", ".index", ".timeindex", ".txnindex", ".snapshot"} {
+		if _, ok := parseName(name, suffix); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// wiped is reached when the removals are durable.
+func (s *Store) wiped(l *Log, out *core.Out) {
+	if d := l.load; d.hide != d.at {
+		d.stage = loadLower
+		s.writePoint(pointRecovery, out)
+		return
+	}
+	s.loadEmpty(l, out)
+}
+
+// loadEmpty loads the directory of a log that was emptied.
+func (s *Store) loadEmpty(l *Log, out *core.Out) {
+	at := l.load.at
+	l.start, l.wantStart, l.high, l.snapshot = at, at, at, 0
+	s.beginLoad(l, false, at, out)
+}

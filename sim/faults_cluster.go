@@ -1,0 +1,220 @@
+package sim
+
+import (
+	"klamm/core"
+	"klamm/disksim"
+)
+
+// This file is about the faults that only a cluster of several nodes can suffer.
+
+// canCome reports whether runs of so many nodes, from and to, can suffer a kind: some need a cluster, disks are wiped where
+// there are brokers that are no voters, and replicas do not repair each other's damage yet.
+func (k FaultKind) canCome(nodes [2]int) bool {
+	switch k {
+	case DiskRot, DiskMisWrite, DiskMisRead, DiskLies:
+		return nodes[0] < 2
+	case WipeDisk:
+		return nodes[1] > 3
+	}
+	return k < IsolateBoth || nodes[1] > 2
+}
+
+// damages names what only runs of one node suffer, likewise.
+func damages(c disksim.Counter) bool {
+	switch c {
+	case disksim.SyncLied, disksim.Rotten, disksim.MisdirectedWrite, disksim.MisdirectedRead, disksim.AlignedRead:
+		return true
+	}
+	return false
+}
+
+// planned reports whether a plan may hold a kind of this file: the others count what was done to the cluster by its admin.
+func (k FaultKind) planned() bool { return k >= IsolateBoth && k < AdminElect }
+
+// drawClusterPlan draws the faults of a cluster.
+func drawClusterPlan(c Chooser, cfg *Config) (plan []Fault) {
+	for k := IsolateBoth; k < AdminElect; k++ {
+		if k == PowerAll && !cfg.Set.mayHappen(PowerLoss) || k == WipeDisk && !cfg.topology.wipes {
+			continue
+		}
+		count := int(c.Choose(sitePlan, uint64(k)<<8, 8)) - 5
+		if k == WipeDisk {
+			count += 2
+		}
+		if k == PowerAll || k == KillAll || k == RollingRestart {
+			count = min(count, 1)
+		}
+		for i := range max(count, 0) {
+			plan = append(plan, drawClusterFault(c, cfg, k, uint64(k)<<8|uint64(i+1)))
+		}
+	}
+	return plan
+}
+
+func drawClusterFault(c Chooser, cfg *Config, k FaultKind, entity uint64) Fault {
+	draw := func(n uint64) int64 { return int64(c.Choose(sitePlan, entity, n)) }
+	n := cfg.topology.nodes()
+	ms := uint64(cfg.Chaos.Millis())
+	f := Fault{Kind: k, At: 500*core.Millisecond + core.Time(draw(max(ms, 700)-500))*core.Millisecond + core.Time(draw(1000))*core.Microsecond}
+	f.Node = int(draw(uint64(n)))
+	f.For = core.Time(50+logUniform(c, entity, 12)) * core.Millisecond
+	switch k {
+	case IsolateBoth, IsolateIn, IsolateOut:
+		f.Q = draw(2) // whether clients still reach it
+	case CutHalves, CutRandom:
+		f.P = draw(1 << 20)
+	case PauseLong:
+		f.For = 1500*core.Millisecond + core.Time(draw(4000))*core.Millisecond
+	case KillLeader:
+		f.P, f.Q = draw(64), draw(2)
+	case KillController:
+		f.Q = draw(2)
+	case KillSeveral:
+		f.P, f.Q = 1+draw(1<<n-1), draw(2)
+	case WipeDisk:
+		for cfg.topology.roles[f.Node] != brokerOnly { // there is one
+			f.Node = (f.Node + 1) % n
+		}
+	case RollingRestart:
+		f.P = 200 + draw(2000)
+	}
+	if !cfg.Set.mayHappen(PowerLoss) && k >= KillLeader && k <= KillSeveral {
+		f.Q &^= 1
+	}
+	return f
+}
+
+// servers is how many nodes of the world are servers: the first ones.
+func (w *World) servers() (n int) {
+	for n < len(w.Nodes) && w.Nodes[n].Broker {
+		n++
+	}
+	return n
+}
+
+// clusterFault is the first instant of a fault of a cluster.
+func (w *World) clusterFault(f *Fault) {
+	n := w.servers()
+	power := f.Q&1 == 1
+	switch f.Kind {
+	case KillLeader, KillController:
+		at := -1
+		if w.OnFind != nil {
+			at = w.OnFind(f.Kind, f.P)
+		}
+		if at < 0 || w.Nodes[at].State == Down {
+			return
+		}
+		w.Counts[f.Kind]++
+		w.Crash(at, power)
+	case KillSeveral, KillAll, PowerAll:
+		w.Counts[f.Kind]++
+		for i := range n {
+			if f.Kind != KillSeveral || f.P>>i&1 == 1 {
+				w.Crash(i, power || f.Kind == PowerAll)
+			}
+		}
+	case RollingRestart:
+		w.Counts[f.Kind]++
+		for i := range n {
+			w.misfortune(Fault{At: w.now + core.Time(i)*core.Time(f.P)*core.Millisecond, Kind: StopProcess, Node: (f.Node + i) % n})
+		}
+	case WipeDisk:
+		if w.OnWipe != nil && w.Nodes[f.Node].State != Down && w.OnWipe(f.Node, false) {
+			w.Counts[WipeDisk]++
+			w.fall(f.Node, false)
+			w.Nodes[f.Node].Disk.Wipe()
+			w.Nodes[f.Node].Disk.Format("data")
+			w.OnWipe(f.Node, true)
+			w.restart(f.Node)
+		}
+	case PauseLong:
+		w.Counts[f.Kind]++
+		w.pause(f.Node, f.For)
+	default:
+		w.Counts[f.Kind]++
+		w.partition(f, n)
+	}
+}
+
+// partition cuts the links between nodes.
+func (w *World) partition(f *Fault, n int) {
+	until := w.now + f.For
+	cut := func(a, b int) { w.Net.Cut(a, b, until) }
+	switch f.Kind {
+	case IsolateBoth, IsolateIn, IsolateOut:
+		most := n
+		if f.Q == 1 {
+			most = len(w.Nodes)
+		}
+		for i := range most {
+			if i == f.Node {
+				continue
+			}
+			if f.Kind != IsolateOut {
+				cut(i, f.Node)
+			}
+			if f.Kind != IsolateIn {
+				cut(f.Node, i)
+			}
+		}
+	case CutHalves, CutBridge: // the bridge, if there is one, belongs to both halves
+		for i := range n {
+			for j := range n {
+				if f.Kind == CutBridge && (i == f.Node || j == f.Node) {
+					continue
+				}
+				if w.half(f, i, n) != w.half(f, j, n) {
+					cut(i, j)
+				}
+			}
+		}
+	case CutRandom:
+		for i := range n {
+			for j := range n {
+				if i != j && mix(uint64(f.P), uint64(i*n+j))&1 == 1 {
+					cut(i, j)
+				}
+			}
+		}
+	}
+}
+
+// half says in which half a node is.
+func (w *World) half(f *Fault, i, n int) int {
+	if f.Kind == CutBridge {
+		return (i + n - f.Node) % n / ((n + 1) / 2)
+	}
+	return int(f.P>>i) & 1
+}
+
+// find is the node that leads a partition, drawn by p, or that is the active controller; -1 if there is none.
+func (r *run) find(k FaultKind, p int64) int {
+	c := r.cluster
+	if c == nil {
+		return -1
+	}
+	if k == KillController {
+		for i := range c.nodes {
+			if m, ok := r.w.Nodes[i].Machine.(member); ok && m.Quorum() != nil && m.Quorum().Leads() {
+				return i
+			}
+		}
+		return -1
+	}
+	if c.newest == nil {
+		return -1
+	}
+	var leaders []int
+	for t := range c.newest.Topics() {
+		for _, x := range t.Partitions {
+			if x.Leader > 0 && int(x.Leader) <= len(c.nodes) {
+				leaders = append(leaders, int(x.Leader)-1)
+			}
+		}
+	}
+	if len(leaders) == 0 {
+		return -1
+	}
+	return leaders[p%int64(len(leaders))]
+}

@@ -1,0 +1,38 @@
+package sim
+
+// Unreachable is a mark of the source that no world of this package comes to, and why. Alone: only a world whose
+// cluster is one node does not come there.
+type Unreachable struct {
+	Mark, Why string
+	Alone     bool
+}
+
+// UnreachableMarks need not be hit by a campaign. The list cannot rot: one that is hit, or that the source does not
+// have, makes the tests fail, and every campaign.
+var UnreachableMarks = append([]Unreachable{
+	{Mark: "broker.no-room-for-work", Why: "one request would have to bring a quarter of the table of operations at once"},
+	{Mark: "broker.unsupported-features", Why: "the metadata would have to be written by a later release"},
+	{Mark: "client.no-producer-id", Why: "our broker refuses a producer id for good only to transactional producers, which the client has not"},
+	{Mark: "group.unreadable-record", Why: "a coordinator's record would have to be written by another release: damage does not pass the checksum"},
+	{Mark: "link.api-versions-downgraded", Why: "the broker would have to be of an older release than who asks"},
+	{Mark: "link.reply-unasked", Why: "it fails the run by itself (I81)"},
+	{Mark: "link.reply-unreadable", Why: "it fails the run by itself (I81)"},
+}, append(append(append(
+	alone("nobody else votes, follows or leads the metadata log",
+		"broker.controller-deposed", "broker.forward-in-vain", "broker.proposal-lost", "broker.registers-again",
+		"quorum.back-down", "quorum.bad-batch", "quorum.bad-download", "quorum.bad-piece", "quorum.check-quorum", "quorum.download",
+		"quorum.download-dropped", "quorum.installed", "quorum.leader-ended", "quorum.not-elected", "quorum.prospective", "quorum.resigned",
+		"quorum.snapshot-adopted", "quorum.truncated", "quorum.two-leaders", "quorum.voted"),
+	alone("there is no other replica of a partition",
+		"broker.fetch-of-stranger", "broker.isr-change-refused", "broker.isr-change-unanswered", "broker.replica-append-failed",
+		"broker.replica-bad-batch", "broker.replica-begins-anew", "broker.replica-session-lost", "broker.replica-taken-away",
+		"broker.replica-truncates", "broker.truncated-below-high", "log.cut", "log.restart")...),
+	alone("no other broker asks or is asked", "broker.no-producer-ids", "broker.peer-request-refused", "broker.peer-too-old")...),
+	alone("nobody else could lead", "broker.stops-as-leader", "shard.stale-load", "shard.stale-unload")...)...)
+
+func alone(why string, marks ...string) (list []Unreachable) {
+	for _, m := range marks {
+		list = append(list, Unreachable{Mark: m, Why: "there is one node: " + why, Alone: true})
+	}
+	return list
+}

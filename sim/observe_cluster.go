@@ -1,0 +1,496 @@
+package sim
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"klamm/checker"
+	"klamm/core"
+	"klamm/core/image"
+	"klamm/core/log"
+	"klamm/core/quorum"
+	"klamm/core/replica"
+)
+
+// This file follows every copy of every partition, the metadata log included, on all nodes: after each Step it looks at
+// what the Step has changed, reads the batches that were written since from the disk, and tells the judges.
+
+// member is a broker as the judges of a cluster look at it.
+type member interface {
+	Store() *log.Store
+	Image() *image.Image
+	Quorum() *quorum.Node
+	Leading(id log.LogID) *replica.Leader
+}
+
+// cluster is what is known of all nodes together.
+type cluster struct {
+	voters   []int32
+	copies   []*copies
+	index    map[copyKey]int // look-up only
+	registry *checker.Registry
+	ballots  *checker.Ballots
+	newest   *image.Image // that any node has had
+	nodes    []clusterNode
+	tap      tap
+	voted    int                           // grants that were seen on their way
+	ends     map[core.TopicPartition]int32 // leader epoch of the newest answer for an end; look-up only
+}
+
+type copyKey struct {
+	topic     core.TopicID
+	partition int32
+}
+
+// copies is one partition and its judge.
+type copies struct {
+	at  core.TopicPartition
+	key copyKey
+	*checker.Replicas
+}
+
+// clusterNode is the last look at one node.
+type clusterNode struct {
+	life   uint32
+	was    *image.Image // before img, if img came in the Step under way
+	step   uint64       // when img came
+	logs   []copySeen   // by log id
+	img    *image.Image
+	topics []topicSeen // of img, for its digest
+}
+
+// copySeen is the last look at one log. What changed is what differs from it.
+type copySeen struct {
+	c                  *copies
+	online             bool
+	cuts               uint32
+	end, written, safe core.Offset
+	high               core.Offset
+	epoch              core.Epoch // of its leadership, -1 if it has none
+	version            core.PartitionEpoch
+	asked              int
+	dir                string
+	segment, next      core.Offset // where the next batch is read: the segment's base, the offset
+	pos                int64       // in the segment
+	last               checker.Standing
+}
+
+type topicSeen struct {
+	topic  *image.Topic
+	digest uint64
+}
+
+func newCluster(voters []int32, nodes int) *cluster {
+	return &cluster{voters: voters, index: map[copyKey]int{}, registry: checker.NewRegistry(), ballots: checker.NewBallots(),
+		nodes: make([]clusterNode, nodes), ends: map[core.TopicPartition]int32{}}
+}
+
+func (c *cluster) of(at core.TopicPartition, topic core.TopicID, lossy, memory bool) *copies {
+	key := copyKey{topic, at.Partition}
+	if at == quorum.Partition {
+		key = copyKey{topic: quorum.TopicID}
+	}
+	if i, ok := c.index[key]; ok {
+		return c.copies[i]
+	}
+	x := &copies{at: at, key: key}
+	p := checker.Partition{TopicID: at.Topic, Number: at.Partition}
+	if x.Replicas = checker.NewReplicas(p); at == quorum.Partition {
+		x.Replicas = checker.NewReplicas(p, c.voters...)
+	}
+	x.Lossy = (lossy || memory && strings.HasPrefix(at.Topic, "churn")) && !syncedAlways(at.Topic) // of such a topic the ledger knows nothing
+	x.Memory = memory && !syncedAlways(at.Topic)
+	c.index[key] = len(c.copies)
+	c.copies = append(c.copies, x)
+	return x
+}
+
+// syncedAlways names the topics whose copies count only when synced, whatever the broker's setting.
+func syncedAlways(topic string) bool { return strings.HasPrefix(topic, "__") }
+
+// follow begins to follow the copies on all nodes.
+func (r *run) follow() {
+	r.cluster = newCluster(r.cfg.topology.voters(), r.cfg.topology.nodes())
+	r.w.OnFrame, r.w.OnSend = r.heard, r.said
+	r.w.LookAlways = true
+}
+
+// gone is called before a life of a node ends, comes before one begins.
+func (r *run) gone(n *Node) {
+	if r.cluster == nil {
+		return
+	}
+	for _, c := range r.cluster.copies {
+		c.Down(nodeID(n.at))
+	}
+}
+
+func (r *run) comes(n *Node) {
+	if r.cluster == nil {
+		return
+	}
+	r.cluster.ballots.Stored(ballotOn(n.at, n))
+	r.judged(r.cluster.ballots.Found())
+}
+
+// nodeID is the Kafka node id of a node of the world.
+func nodeID(n int) int32 { return int32(n + 1) }
+
+// lookCluster looks at what a Step of a node has changed.
+func (r *run) lookCluster(at int, n *Node) {
+	m, ok := n.Machine.(member)
+	if !ok {
+		return
+	}
+	s := m.Store()
+	if s == nil {
+		return
+	}
+	c := r.cluster
+	v := &c.nodes[at]
+	if v.life != n.Life {
+		*v = clusterNode{life: n.Life}
+	}
+	if img := m.Image(); img != v.img {
+		r.lookImage(at, n, v, img)
+	}
+	node := m.Quorum()
+	for _, id := range s.IDs() {
+		r.lookCopy(at, n, m, node, s.Log(id))
+	}
+	if node != nil && r.cfg.topology.roles[at] != brokerOnly {
+		epoch, leader, voted := node.Ballot()
+		c.ballots.Look(checker.Ballot{Node: nodeID(at), Life: int(n.Life), Epoch: int32(epoch), Leader: int32(leader), Voted: int32(voted)})
+		r.judged(c.ballots.Found())
+	}
+}
+
+func (r *run) judged(found []checker.Violation) {
+	for _, v := range found {
+		r.w.Fail(v.Invariant, v.Subject+": "+v.Detail)
+	}
+}
+
+// lookCopy looks at one log if anything of it is not what it was.
+func (r *run) lookCopy(at int, n *Node, m member, node *quorum.Node, l *log.Log) {
+	v := &r.cluster.nodes[at]
+	i := int(l.ID())
+	for len(v.logs) <= i {
+		v.logs = append(v.logs, copySeen{})
+	}
+	x := &v.logs[i]
+	if !l.Online() || l.TopicID().IsZero() && l.Partition() != quorum.Partition { // whose copy it is will be known
+		x.online = false
+		return
+	}
+	epoch, version, asked := core.Epoch(-1), core.PartitionEpoch(0), 0
+	lead := m.Leading(l.ID())
+	metadata := l.Partition() == quorum.Partition
+	switch {
+	case lead != nil:
+		epoch, version, asked = lead.Epoch(), lead.Version(), len(lead.Asked())
+	case metadata && node != nil && node.Leads():
+		_, epoch = node.Leader()
+	}
+	end, written, safe, high := l.End(), l.Written(), l.Safe(), l.High()
+	if x.online && x.cuts == l.Cuts() && x.end == end && x.written == written && x.safe == safe && x.high == high && x.epoch == epoch &&
+		x.version == version && x.asked == asked {
+		return
+	}
+	again := x.c == nil || !x.online && x.cuts != l.Cuts()
+	if x.c == nil {
+		r.meet(at, n, l, x)
+		r.recovered(n, l)
+	}
+	x.online, x.end, x.written, x.safe, x.high, x.epoch, x.version, x.asked = true, end, written, safe, high, epoch, version, asked
+	s := checker.Standing{Node: nodeID(at), Life: int(n.Life), Start: int64(l.Start()), High: int64(high), Safe: int64(safe), End: int64(end),
+		Leads: epoch >= 0, Epoch: int32(epoch), PartitionEpoch: int32(version)}
+	if lead != nil {
+		s.ISR, s.Asked, s.MinISR = ids(lead.ISR()), ids(lead.Asked()), lead.Min()
+		for _, f := range lead.Copies() {
+			s.Followers = append(s.Followers, checker.Booked{Node: int32(f.Node), End: int64(f.End)})
+		}
+	}
+	if w := &x.last; !s.Leads && w.Leads && w.Life == s.Life && s.High > w.High {
+		// It has raised the high watermark and given up its leadership in one Step.
+		s.Moved, s.Leads, s.Epoch, s.ISR, s.Asked, s.MinISR, s.PartitionEpoch = true, true, w.Epoch, w.ISR, w.Asked, w.MinISR, w.PartitionEpoch
+	}
+	s.Moved = s.Moved || v.reigned(r.w.Steps, x.c.at) || lead != nil && x.last.Leads && x.last.PartitionEpoch != s.PartitionEpoch
+	if x.last = s; epoch < 0 {
+		x.last.Leads = false
+	}
+	if x.cuts != l.Cuts() || again {
+		x.cuts = l.Cuts()
+		r.loadCopy(at, n, l, x)
+	}
+	if s.Leads {
+		x.c.Leads(&s)
+	}
+	r.readOn(at, n, l, x)
+	if r.w.Trace != nil {
+		r.w.tracef("%s has %s", n.Name, x.c.describe(&s))
+	}
+	x.c.Look(&s)
+	r.judged(x.c.Found())
+}
+
+// meet finds the judge of a log that is seen for the first time in a life.
+func (r *run) meet(at int, n *Node, l *log.Log, x *copySeen) {
+	p := l.Partition()
+	x.c = r.cluster.of(p, l.TopicID(), r.lossy(), r.cfg.Set.Replicate())
+	x.dir = "/data/" + p.Topic + "-" + strconv.Itoa(int(p.Partition)) + "/"
+	for i := range r.cluster.nodes[at].logs { // it was here before in this life, and was deleted
+		if o := &r.cluster.nodes[at].logs[i]; o != x && o.c == x.c {
+			x.c.Deleted(nodeID(at))
+			o.c = nil
+		}
+	}
+}
+
+// loadCopy reads all batches of a log.
+func (r *run) loadCopy(at int, n *Node, l *log.Log, x *copySeen) {
+	first, ok := l.SegmentAbove(-1)
+	if !ok {
+		return
+	}
+	x.segment, x.pos, x.next = first, 0, first
+	var marks []checker.Mark
+	for {
+		m, ok := x.read(n, l)
+		if !ok {
+			break
+		}
+		marks = append(marks, m)
+	}
+	x.c.Loaded(nodeID(at), int(n.Life), int64(l.Start()), int64(l.End()), marks)
+}
+
+// readOn tells the judge of the batches that were written since the last look.
+func (r *run) readOn(at int, n *Node, l *log.Log, x *copySeen) {
+	for x.next < l.Written() {
+		m, ok := x.read(n, l)
+		if !ok {
+			return
+		}
+		x.c.Extended(nodeID(at), m)
+	}
+}
+
+const batchHead = 61 // bytes of a batch before its records
+
+// read reads the head of the next batch.
+func (x *copySeen) read(n *Node, l *log.Log) (m checker.Mark, ok bool) {
+	var b [batchHead]byte
+	for x.next < l.Written() {
+		if n.Disk.Peek(x.dir+segmentName(x.segment), x.pos, b[:]) == batchHead && b[16] == 2 {
+			m = checker.Mark{Base: int64(binary.BigEndian.Uint64(b[:])), Epoch: int32(binary.BigEndian.Uint32(b[12:])), Sum: binary.BigEndian.Uint32(b[17:])}
+			m.Last = m.Base + int64(int32(binary.BigEndian.Uint32(b[23:])))
+			if m.Last >= int64(l.Written()) {
+				return m, false
+			}
+			x.pos += int64(int32(binary.BigEndian.Uint32(b[8:]))) + 12
+			x.next = core.Offset(m.Last + 1)
+			return m, true
+		}
+		above, more := l.SegmentAbove(x.segment)
+		if !more {
+			return m, false
+		}
+		x.segment, x.pos = above, 0
+	}
+	return m, false
+}
+
+func segmentName(base core.Offset) string {
+	var b [24]byte
+	copy(b[20:], ".log")
+	for i := 19; i >= 0; i-- {
+		b[i] = byte('0' + base%10)
+		base /= 10
+	}
+	return string(b[:])
+}
+
+func ids(nodes []core.NodeID) (list []int32) {
+	for _, n := range nodes {
+		list = append(list, int32(n))
+	}
+	return list
+}
+
+// lookImage takes in new metadata of a node.
+func (r *run) lookImage(at int, n *Node, v *clusterNode, img *image.Image) {
+	c := r.cluster
+	digest := v.digest(img)
+	v.was, v.step, v.img = v.img, r.w.Steps, img
+	newest := c.registry.Applied(nodeID(at), int(n.Life), int64(img.End()), digest)
+	r.judged(c.registry.Found())
+	if !newest {
+		return
+	}
+	old := c.newest
+	c.newest = img
+	all := old == nil || !slices.Equal(old.Brokers(), img.Brokers())
+	var fenced, stopping []int32
+	for _, b := range img.Brokers() {
+		if b.Fenced {
+			fenced = append(fenced, int32(b.ID))
+		}
+		if b.ControlledShutdown {
+			stopping = append(stopping, int32(b.ID))
+		}
+	}
+	for t := range img.Topics() {
+		before := (*image.Topic)(nil)
+		if old != nil {
+			before = old.Topic(t.Name)
+		}
+		if before == t && !all {
+			continue
+		}
+		least := -1
+		for _, p := range t.Partitions {
+			if before != nil && before.ID == t.ID && before.Partition(p.ID) == p && !all {
+				continue
+			}
+			if least < 0 {
+				least = int(image.View{Image: img, Node: core.NodeID(nodeID(at)), Static: nil}.Topic(t.Name, "min.insync.replicas").Int())
+			}
+			x := c.of(core.TopicPartition{Topic: t.Name, Partition: p.ID}, t.ID, r.lossy(), r.cfg.Set.Replicate())
+			reg := checker.Registration{Leader: int32(p.Leader), LeaderEpoch: int32(p.LeaderEpoch), Epoch: int32(p.Epoch), Replicas: ids(p.Replicas),
+				ISR: ids(p.ISR), ELR: ids(p.ELR), MinISR: min(least, len(p.Replicas))}
+			if r.w.Trace != nil {
+				r.w.tracef("metadata below %d: %s-%d: %s; fenced %v", img.End(), t.Name, p.ID, reg, fenced)
+			}
+			x.Registered(reg, fenced, stopping)
+			r.judged(x.Found())
+		}
+	}
+}
+
+// digest is a hash of everything in an image that nodes must agree on. A topic that has not changed is the same object.
+func (v *clusterNode) digest(img *image.Image) uint64 {
+	var h Hash
+	was, i := v.topics, 0
+	var now []topicSeen
+	for t := range img.Topics() {
+		for i < len(was) && was[i].topic.Name < t.Name {
+			i++
+		}
+		d := uint64(0)
+		if i < len(was) && was[i].topic == t {
+			d = was[i].digest
+		} else {
+			d = digestTopic(t)
+		}
+		now = append(now, topicSeen{t, d})
+		h.Add(d, 1)
+	}
+	v.topics = now
+	for _, b := range img.Brokers() {
+		flags := uint64(0)
+		for i, f := range [...]bool{b.Fenced, b.ControlledShutdown, b.HasRack, b.HasCordoned, b.Migrating} {
+			if f {
+				flags |= 1 << i
+			}
+		}
+		h.Add(uint64(b.ID)<<32|flags, uint64(b.Epoch))
+		h.Add(sum(b.Incarnation[:]), sum([]byte(b.Rack)))
+		for _, e := range b.Endpoints {
+			h.Add(sum([]byte(e.Name+"://"+e.Host)), uint64(e.Port))
+		}
+		for _, d := range b.LogDirs {
+			h.Add(sum(d[:]), 2)
+		}
+	}
+	for _, k := range img.Controllers() {
+		h.Add(uint64(k.ID), sum(k.Incarnation[:]))
+	}
+	for set := range img.ConfigSets() {
+		h.Add(uint64(set.Kind), sum([]byte(set.Name)))
+		for _, p := range set.Values {
+			h.Add(sum([]byte(p.Name)), sum([]byte(p.Value)))
+		}
+	}
+	for _, f := range img.Features() {
+		h.Add(sum([]byte(f.Name)), uint64(f.Level))
+	}
+	h.Add(uint64(img.NextProducerID()), uint64(img.Epoch()))
+	return h.A ^ h.B
+}
+
+func digestTopic(t *image.Topic) uint64 {
+	var h Hash
+	h.Add(sum([]byte(t.Name)), sum(t.ID[:]))
+	nodes := func(list []core.NodeID) {
+		h.Add(uint64(len(list)), 3)
+		for _, n := range list {
+			h.Add(uint64(n), 4)
+		}
+	}
+	for _, p := range t.Partitions {
+		recovering := uint64(0)
+		if p.Recovering {
+			recovering = 1
+		}
+		h.Add(uint64(p.ID)<<32|recovering, uint64(p.Leader))
+		h.Add(uint64(p.LeaderEpoch), uint64(p.Epoch))
+		for _, list := range [...][]core.NodeID{p.Replicas, p.ISR, p.Adding, p.Removing, p.ELR, p.LastKnownELR} {
+			nodes(list)
+		}
+		for _, d := range p.Directories {
+			h.Add(sum(d[:]), 5)
+		}
+	}
+	return h.A ^ h.B
+}
+
+// follows takes back what holds for a leader only: a follower is told a high watermark, and a new leader may know less than
+// the last one did. While a log is being cut, what counts as durable may be lowered.
+func (r *run) follows(n *Node, l *log.Log, prev, cur *checker.Replica) {
+	m, ok := n.Machine.(member)
+	if !r.cfg.topology.many() || !ok {
+		return
+	}
+	if leads := m.Leading(l.ID()) != nil; leads && l.Partition() != quorum.Partition {
+		return
+	}
+	cur.Safe = cur.End
+	if prev != nil {
+		prev.LeaderEpoch = min(prev.LeaderEpoch, cur.LeaderEpoch)
+	}
+	if prev != nil && l.Partition() != quorum.Partition {
+		prev.High = min(prev.High, cur.High)
+	}
+	w := &r.watch[n.at]
+	for len(w.cuts) <= int(l.ID()) {
+		w.cuts = append(w.cuts, 0)
+	}
+	cut := w.cuts[l.ID()] != l.Cuts()
+	w.cuts[l.ID()] = l.Cuts()
+	if prev != nil && (l.Cutting() || cut) {
+		prev.Durable = min(prev.Durable, cur.Durable)
+	}
+}
+
+// describe is a copy's standing for a trace.
+func (c *copies) describe(s *checker.Standing) string {
+	text := fmt.Sprintf("%s-%d: start %d high %d safe %d end %d", c.at.Topic, c.at.Partition, s.Start, s.High, s.Safe, s.End)
+	if s.Leads {
+		text += fmt.Sprintf(", leads in epoch %d: isr %v asked %v min %d, followers %v", s.Epoch, s.ISR, s.Asked, s.MinISR, s.Followers)
+	}
+	return text
+}
+
+// reigned reports that in the Step under way the metadata went past a whole leadership of a partition: whoever had it may
+// have raised the high watermark as its leader and follow again.
+func (v *clusterNode) reigned(step uint64, at core.TopicPartition) bool {
+	if v.step != step || v.was == nil || v.img == nil {
+		return false
+	}
+	old, now := v.was.Partition(at.Topic, at.Partition), v.img.Partition(at.Topic, at.Partition)
+	return old != nil && now != nil && now.LeaderEpoch > old.LeaderEpoch+1
+}
