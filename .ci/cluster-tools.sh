@@ -205,6 +205,7 @@ every() { "$T" kafka-console-consumer --bootstrap-server "$(broker 2)" --topic v
 ok    "console consumer: every one is there, once" every
 has   "get-offsets: none is there twice" '^v:0:6000$' "$T" kafka-get-offsets --bootstrap-server "$B" --topic v
 soon  "topics: all three in sync" 'Isr: [123],[123],[123]' "$T" kafka-topics --bootstrap-server "$B" --describe --topic v
+soon  "klamm cluster health says so too" 'is green: 3 brokers' ./klamm cluster health --bootstrap "$B"
 
 echo "-- files of every node"
 for i in 3 1 2; do ok "clean stop of node $i" stop $i; done

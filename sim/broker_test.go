@@ -27,6 +27,20 @@ func TestBrokerSmoke(t *testing.T) {
 	t.Logf("median events %d, acknowledged %d, faults %d; crashed %d of %d", r.Events50, r.Acked50, r.Faults50, r.Crashed, r.Seeds)
 }
 
+// A few seeds of a cluster with every fault that only a cluster can suffer, each run twice: a smoke test. The campaign is
+// klamm sim run --nodes 3..7.
+func TestClusterSmoke(t *testing.T) {
+	opt := options("")
+	opt.Nodes = [2]int{3, 5}
+	c := sim.Campaign{Options: opt, Seeds: 12, Cores: runtime.NumCPU(), Twice: true}
+	r := c.Run()
+	for _, f := range r.Failures {
+		t.Errorf("seed %d broke %s at step %d: %s\n%s", f.Seed, f.Rule, f.Step, f.Text, f.Replay)
+	}
+	require.Equal(t, r.MustCalm, r.Calm)
+	t.Logf("median events %d, acknowledged %d, faults %d; crashed %d of %d", r.Events50, r.Acked50, r.Faults50, r.Crashed, r.Seeds)
+}
+
 // A seed is one run: whatever ran before it in this process, beside it, and on however many cores.
 func TestRunsAreDeterministic(t *testing.T) {
 	report := func(cores int) string {

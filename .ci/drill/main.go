@@ -92,7 +92,9 @@ func run(rounds int, only []string, keep bool) (err error) {
 		if d.c != nil {
 			d.c.Stop()
 			for _, n := range d.c.Nodes {
-				exec.Command("umount", filepath.Join(n.Dir, "data")).Run()
+				if slices.Contains(only, "full") {
+					exec.Command("umount", filepath.Join(n.Dir, "data")).Run()
+				}
 			}
 		}
 		if err == nil && !keep {
@@ -112,8 +114,10 @@ func run(rounds int, only []string, keep bool) (err error) {
 	}
 	for _, n := range d.c.Nodes {
 		n.Args = []string{"--fault-layer", "lossy"}
-		if err = smallDisk(filepath.Join(n.Dir, "data")); err != nil {
-			return err
+		if slices.Contains(only, "full") {
+			if err = smallDisk(filepath.Join(n.Dir, "data")); err != nil {
+				return err
+			}
 		}
 		if err = n.Start(d.bin); err != nil {
 			return err

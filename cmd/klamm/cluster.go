@@ -88,9 +88,16 @@ func parseNode(s string) (core.NodeID, error) {
 	return core.NodeID(n), nil
 }
 
-// ask sends one request and returns its response. All that are sent this way may be sent twice without harm.
+// ask sends one request to any broker and returns its response. All that are sent this way may be sent twice without harm.
 func ask[R kmsg.Response](ctx context.Context, cl *host.Client, q kmsg.Request) (resp R, err error) {
-	a, err := cl.Admin(ctx, func(a *client.Admin, now core.Now, out *core.Out) client.CallID { return a.Ask(now, q, false, out) })
+	return askOf[R](ctx, cl, core.NoNode, q)
+}
+
+// askOf is ask of one broker.
+func askOf[R kmsg.Response](ctx context.Context, cl *host.Client, node core.NodeID, q kmsg.Request) (resp R, err error) {
+	a, err := cl.Admin(ctx, func(a *client.Admin, now core.Now, out *core.Out) client.CallID {
+		return a.Ask(now, node, q, false, out)
+	})
 	if err != nil {
 		return resp, err
 	}

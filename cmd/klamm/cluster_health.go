@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/core"
 	"klamm/core/client"
@@ -139,7 +140,7 @@ func judge(v *picture, mins map[string]int, s *quorumSeen, quorumErr error, up [
 			h.add(finding{"broker-fenced", at + " takes connections, but the controller has fenced it: it starts, or its heartbeats do not arrive",
 				"See its log and its /readyz. Can it reach the controllers (controller.quorum.voters)?", []core.NodeID{b.id}, nil})
 		case !up[i]:
-			h.add(finding{"broker-unreachable", at + " lives, but takes no connections from here", "Is the address right (advertised.listeners), and not behind a firewall?", []core.NodeID{b.id}, nil})
+			h.add(finding{"broker-unreachable", at + " counts as alive, but takes no connections from here", "Does it run? Is the address right (advertised.listeners), and not behind a firewall?", []core.NodeID{b.id}, nil})
 		}
 	}
 	h.judgePartitions(v, mins)
@@ -152,7 +153,7 @@ func (h *healthRow) add(f finding) { h.Findings = append(h.Findings, f) }
 func (h *healthRow) judgeQuorum(s *quorumSeen, err error) {
 	switch {
 	case err != nil:
-		h.add(finding{"quorum-unknown", "nobody can tell about the quorum: " + rootCause(err).Error(), "A majority of the controllers must run and reach each other; see their logs", nil, nil})
+		h.add(finding{"quorum-unknown", "no leader of the quorum answers: " + quorumTrouble(err), "A majority of the controllers must run and reach each other; see their logs", nil, nil})
 		return
 	case s.Leader < 0:
 		h.add(finding{"quorum-leaderless", "the quorum has no leader", "A majority of the controllers must run and reach each other; see their logs", nil, nil})
@@ -271,9 +272,9 @@ type nodeRow struct {
 func clusterNodes(c *connection) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "nodes", Short: "List nodes: roles, address, rack, state, leaders, replicas and bytes", Args: cobra.NoArgs,
-		Long: `Lists the brokers that are registered and the controllers of the quorum. The state of a broker is alive, or fenced;
-a fenced one may take connections all the same (it starts, or cannot reach the controllers) or not (it is down, or
-not to be reached from here). A controller is alive if it fetched from the quorum's leader within the last 10 seconds.`,
+		Long: `Lists the brokers that are registered and the controllers of the quorum. The state of a broker is alive if its heartbeats
+reach the controller, or fenced if not; and it says whether the broker takes connections from here. A controller that is no
+broker is alive if it leads the quorum or has fetched from its leader within the last 10 seconds, or else silent.`,
 	}
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -286,14 +287,10 @@ not to be reached from here). A controller is alive if it fetched from the quoru
 			defer cancel()
 			s, err := lookAtQuorum(brief, cl)
 			if err != nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "klamm: the quorum could not be asked: %v\n", c.explain(err))
+				fmt.Fprintf(cmd.ErrOrStderr(), "klamm: no leader of the quorum answers: %s\n", quorumTrouble(err))
 			}
-			// A broker that does not tell has -1 bytes; the others' are shown.
-			a, err := cl.Admin(ctx, func(a *client.Admin, now core.Now, out *core.Out) client.CallID { return a.LogDirs(now, out) })
-			if errors.Is(err, context.Canceled) {
-				return err
-			}
-			rows := nodeRows(v, s, reachable(v), a)
+			up := reachable(v)
+			rows := nodeRows(v, s, up, bytesOf(ctx, cl, v, up))
 			if *format == "json" {
 				return printJSON(cmd.OutOrStdout(), rows)
 			}
@@ -307,7 +304,46 @@ not to be reached from here). A controller is alive if it fetched from the quoru
 	return cmd
 }
 
-func nodeRows(v *picture, s *quorumSeen, up []bool, dirs client.Answer) []nodeRow {
+// quorumTrouble says why the quorum could not be asked.
+func quorumTrouble(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "nothing came within " + quorumPatience.String() + ", or --timeout"
+	}
+	return err.Error()
+}
+
+// bytesOf asks every broker that takes connections how much it keeps. One that does not tell has -1.
+func bytesOf(ctx context.Context, cl *host.Client, v *picture, up []bool) []int64 {
+	sizes := make([]int64, len(v.brokers))
+	var wg sync.WaitGroup
+	for i := range v.brokers {
+		if sizes[i] = -1; !up[i] || v.brokers[i].fenced {
+			continue
+		}
+		wg.Go(func() {
+			brief, cancel := context.WithTimeout(ctx, quorumPatience)
+			defer cancel()
+			q := kmsg.NewPtrDescribeLogDirsRequest()
+			q.Topics = nil // null: all there are
+			resp, err := askOf[*kmsg.DescribeLogDirsResponse](brief, cl, v.brokers[i].id, q)
+			if err != nil || resp.ErrorCode != 0 {
+				return
+			}
+			sizes[i] = 0
+			for _, d := range resp.Dirs {
+				for _, t := range d.Topics {
+					for _, p := range t.Partitions {
+						sizes[i] += p.Size
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return sizes
+}
+
+func nodeRows(v *picture, s *quorumSeen, up []bool, sizes []int64) []nodeRow {
 	rows := []nodeRow{}
 	of := func(id core.NodeID) *nodeRow {
 		i := slices.IndexFunc(rows, func(r nodeRow) bool { return r.ID == id })
@@ -321,6 +357,8 @@ func nodeRows(v *picture, s *quorumSeen, up []bool, dirs client.Answer) []nodeRo
 		r := of(b.id)
 		r.Roles, r.Address, r.Rack, r.State = []string{"broker"}, b.addr, b.rack, "alive"
 		switch {
+		case !b.fenced && !up[i]:
+			r.State = "alive, takes no connections from here"
 		case b.fenced && up[i]:
 			r.State = "fenced, takes connections"
 		case b.fenced:
@@ -345,15 +383,8 @@ func nodeRows(v *picture, s *quorumSeen, up []bool, dirs client.Answer) []nodeRo
 			of(n).Replicas++
 		}
 	}
-	for _, o := range dirs.Outcomes {
-		if id, err := strconv.Atoi(o.Name); err == nil && o.Fate == client.Did {
-			of(core.NodeID(id)).Bytes = 0
-		}
-	}
-	for _, d := range dirs.Dirs {
-		if r := of(d.Broker); d.At.Topic != "" && r.Bytes >= 0 {
-			r.Bytes += d.Size
-		}
+	for i, b := range v.brokers {
+		of(b.id).Bytes = sizes[i]
 	}
 	slices.SortFunc(rows, func(x, y nodeRow) int { return int(x.ID) - int(y.ID) })
 	return rows

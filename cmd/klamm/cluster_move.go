@@ -286,54 +286,63 @@ func (r *moved) afterVacating(ctx context.Context, cl *host.Client, v *picture, 
 		return err
 	}
 	r.Next = append(r.Next, fmt.Sprintf("broker %d holds no replica any more", node))
-	voter := slices.ContainsFunc(s.Voters, func(n quorumNode) bool { return n.ID == node })
-	if voter {
-		r.Next = append(r.Next, fmt.Sprintf("node %d is a voter of the quorum (controller.quorum.voters) too: it stays as a controller, with process.roles=controller, until all controllers are started with other voters", node))
-	}
 	if v.alive(node) {
 		r.Next = append(r.Next, "stop it: kill -TERM its process, or systemctl stop")
+	}
+	if slices.ContainsFunc(s.Voters, func(n quorumNode) bool { return n.ID == node }) {
+		r.Next = append(r.Next, fmt.Sprintf("node %d is a voter of the quorum too, and the voters cannot be changed at run time yet: start it again with process.roles=controller", node))
 	}
 	r.Next = append(r.Next, fmt.Sprintf("then take it out of the metadata: %s cluster unregister %d", self(), node))
 	return nil
 }
 
+type unregisteredRow struct {
+	Node         core.NodeID `json:"node"`
+	Unregistered bool        `json:"unregistered"`
+}
+
 func clusterUnregister(c *connection) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "unregister NODE", Short: "Take a broker that is stopped and holds nothing out of the metadata", Args: oneArg("the id of the node"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			node, err := parseNode(args[0])
+	}
+	format := addFormat(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		node, err := parseNode(args[0])
+		if err != nil {
+			return err
+		}
+		return c.with(func(ctx context.Context, cl *host.Client) error {
+			v, err := look(ctx, cl)
+			if err == nil {
+				err = v.brokerArg(node)
+			}
 			if err != nil {
 				return err
 			}
-			return c.with(func(ctx context.Context, cl *host.Client) error {
-				v, err := look(ctx, cl)
-				if err == nil {
-					err = v.brokerArg(node)
+			if v.alive(node) {
+				return fmt.Errorf("broker %d lives: it would register again. Stop it first", node)
+			}
+			if n := newPlanner(v).replicas[node]; n > 0 {
+				return fmt.Errorf("broker %d still holds %d replicas. Move them first: %s cluster decommission %d", node, n, self(), node)
+			}
+			q := kmsg.NewPtrUnregisterBrokerRequest()
+			q.BrokerID = int32(node)
+			if _, err := askAgain(ctx, cl, q, func(r *kmsg.UnregisterBrokerResponse) client.Failure {
+				if wire.Code(r.ErrorCode) == wire.BrokerIDNotRegistered {
+					return client.Failure{} // by a request whose answer was lost
 				}
-				if err != nil {
-					return err
-				}
-				if v.alive(node) {
-					return fmt.Errorf("broker %d lives: it would register again. Stop it first", node)
-				}
-				if n := newPlanner(v).replicas[node]; n > 0 {
-					return fmt.Errorf("broker %d still holds %d replicas. Move them first: %s cluster decommission %d", node, n, self(), node)
-				}
-				q := kmsg.NewPtrUnregisterBrokerRequest()
-				q.BrokerID = int32(node)
-				if _, err := askAgain(ctx, cl, q, func(r *kmsg.UnregisterBrokerResponse) client.Failure {
-					if wire.Code(r.ErrorCode) == wire.BrokerIDNotRegistered {
-						return client.Failure{} // by a request whose answer was lost
-					}
-					return failure(r.ErrorCode, r.ErrorMessage)
-				}); err != nil {
-					return err
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "broker %d is no longer registered\n", node)
-				return nil
-			})
-		},
+				return failure(r.ErrorCode, r.ErrorMessage)
+			}); err != nil {
+				return err
+			}
+			if *format == "json" {
+				return printJSON(cmd.OutOrStdout(), unregisteredRow{node, true})
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "broker %d is no longer registered\n", node)
+			return nil
+		})
 	}
+	return cmd
 }
 
 func clusterMaintenance(c *connection) *cobra.Command {

@@ -230,8 +230,9 @@ func (b *board) maintenance(m *moved) {
 }
 
 func (b *board) unregister() {
-	code, _, errs := klamm("cluster", "unregister", "4", "--bootstrap", b.addr)
-	require.Zero(b.t, code, errs)
+	var gone unregisteredRow
+	b.run(0, &gone, "cluster", "unregister", "4")
+	require.Equal(b.t, unregisteredRow{4, true}, gone)
 	h, _ := b.health()
 	require.True(b.t, h.Green, h)
 	require.Equal(b.t, 3, h.Brokers)

@@ -67,6 +67,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"cluster decommission me", 2, []string{"not the id of a node"}},
 		{"cluster health --timeout 1s --bootstrap 127.0.0.1:1", 1, []string{"no broker at 127.0.0.1:1", "--bootstrap"}},
 		{"topic alter t", 2, []string{"--replication-factor N"}},
+		{"topic alter t --set retention.ms=1 --format json", 2, []string{"go with --replication-factor"}},
 		{"topic alter t --replication-factor 2 --set retention.ms=1", 2, []string{"goes without"}},
 		{"storage info " + dir, 1, []string{"no formatted data directory", "storage format"}},
 		{"storage inspect " + locked, 1, []string{"neither partitions nor .log files"}},

@@ -246,6 +246,8 @@ func topicAlter(c *connection) *cobra.Command {
 		switch configs := len(list)+len(unset) > 0; {
 		case !cmd.Flags().Changed("replication-factor") && !configs:
 			return usagef("nothing to change: give --set NAME=VALUE, --unset NAME or --replication-factor N")
+		case !cmd.Flags().Changed("replication-factor") && (cmd.Flags().Changed("format") || cmd.Flags().Changed("wait")):
+			return usagef("--format and --wait go with --replication-factor alone")
 		case !cmd.Flags().Changed("replication-factor"):
 		case configs:
 			return usagef("--replication-factor goes without --set and --unset: one may work and the other not")

@@ -6,6 +6,8 @@ import (
 
 	"klamm/core"
 	"klamm/core/wire"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // connections is the table of open connections.
@@ -258,12 +260,12 @@ func (b *Broker) startRequests(now core.Now, i int32, out *core.Out) {
 		if c.closing || at >= len(c.queue) || c.unsent >= core.UnsentBytesPerConnMax {
 			return
 		}
-		if !b.roomForRequests() {
+		p := &c.queue[at]
+		if !b.roomForRequests() && !(p.state == waiting && c.ofPeer(p) && b.tasks.live < b.cfg.Internal.Tasks+PeerTasksMax && b.ops.Room() > core.OpsMax/8) {
 			out.Mark("broker.requests-wait-for-room")
 			b.conns.hungry = append(b.conns.hungry, i)
 			return
 		}
-		p := &c.queue[at]
 		switch {
 		case p.state == running && p.key != produceKey:
 			return
@@ -285,6 +287,20 @@ func (b *Broker) startRequests(now core.Now, i int32, out *core.Out) {
 		}
 		b.route(now, r, body.Body, body, out)
 	}
+}
+
+// ofPeer reports whether a request comes from another node: what clients wait for may hang on its answer, so it does not stand
+// in line behind them. Produce requests that fill the table wait for the followers' fetches.
+func (c *conn) ofPeer(p *pending) bool {
+	if c.side == wire.ControllerSide {
+		return true
+	}
+	body, _ := p.req.Body.(*prepared)
+	if body == nil {
+		return false
+	}
+	q, is := body.Body.(*kmsg.FetchRequest)
+	return is && (q.ReplicaID >= 0 || q.ReplicaState.ID >= 0)
 }
 
 // serves reports whether requests of a listener are answered yet, and still. A controller is there for the others before

@@ -192,6 +192,11 @@ func (b *Broker) isrAnswered(now core.Now, h *hosted, r *kmsg.AlterPartitionResp
 	if core.NodeID(p.LeaderID) != b.cfg.NodeID || core.Epoch(p.LeaderEpoch) != h.leader.Epoch() || !slices.Contains(isr, b.cfg.NodeID) {
 		return false // another leader: the metadata say so soon
 	}
+	slices.Sort(isr)
+	if core.PartitionEpoch(p.PartitionEpoch) == h.leader.Version() && p.LeaderRecoveryState == 0 && slices.Equal(isr, h.leader.Asked()) {
+		b.rose(now, h, h.leader.Unchanged(now.Mono), out) // another request said it, whose answer was lost
+		return true
+	}
 	b.rose(now, h, h.leader.Agreed(now.Mono, isr, core.PartitionEpoch(p.PartitionEpoch)), out)
 	return h.leader.Asked() == nil
 }

@@ -40,6 +40,9 @@ type waitKey struct {
 // so that it is reached only by very many connections; then a request closes its connection.
 const TasksMax = 1 << 20
 
+// PeerTasksMax bounds the Tasks of other nodes' requests that find room when clients have filled TasksMax.
+const PeerTasksMax = 4096
+
 const timerTask uint8 = 1 // A: slot, B: generation
 
 // tasks is the table of everything that waits.
@@ -92,7 +95,7 @@ func (t *tasks) init() {
 // r names the request that the Task answers; the zero request is for jobs of the broker's own.
 func (b *Broker) park(r request, task Task, deadline core.Time, keys ...waitKey) {
 	t := &b.tasks
-	core.Must(t.live < TasksMax, "room for a task was made sure of at the door")
+	core.Must(t.live < TasksMax+PeerTasksMax, "room for a task was made sure of at the door")
 	var i int32
 	if n := len(t.free); n > 0 {
 		i, t.free = t.free[n-1], t.free[:n-1]

@@ -230,7 +230,7 @@ func (b *Broker) takeRole(now core.Now, h *hosted, out *core.Out) {
 	l := b.store.Log(h.log)
 	ready := x != nil && h.open && !h.gone && !h.offline() && l.Online() && !l.Busy()
 	switch {
-	case ready && x.Leader == b.cfg.NodeID && b.img.Live(b.cfg.NodeID): // of a fenced broker the image still has the leaderships of its former life: they are over
+	case ready && x.Leader == b.cfg.NodeID && b.inService(): // the image may still have the leaderships of a former life: they are over
 		b.stopFollowing(h)
 		if h.leader == nil || h.leader.Epoch() != x.LeaderEpoch {
 			b.lead(now, h, x, out)
@@ -254,6 +254,12 @@ func (b *Broker) takeRole(now core.Now, h *hosted, out *core.Out) {
 		b.stopLeading(now, h, out)
 		b.stopFollowing(h)
 	}
+}
+
+// inService reports whether the image has this life of the broker as one that may lead: neither a former life, nor fenced.
+func (b *Broker) inService() bool {
+	self := b.img.Broker(b.cfg.NodeID)
+	return self != nil && !self.Fenced && self.Incarnation == b.boot.incarnation
 }
 
 // lead begins a leadership.

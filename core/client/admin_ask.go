@@ -11,11 +11,11 @@ import (
 	"klamm/core/wire"
 )
 
-// Ask sends a request as it is to any broker, which passes on what only the controller may decide: Answer.Response. What
-// the response says of errors is for the caller to read. alters says that the request changes something, so that it is not
-// sent again when its answer is lost.
-func (a *Admin) Ask(now core.Now, q kmsg.Request, alters bool, out *core.Out) CallID {
-	return a.begin(now, call{kind: plain, request: q, alters: alters, items: named([]string{""})}, out)
+// Ask sends a request as it is to a broker, or with NoNode to any, which passes on what only the controller may decide:
+// Answer.Response. What the response says of errors is for the caller to read. alters says that the request changes
+// something, so that it is not sent again when its answer is lost.
+func (a *Admin) Ask(now core.Now, to core.NodeID, q kmsg.Request, alters bool, out *core.Out) CallID {
+	return a.begin(now, call{kind: plain, request: q, alters: alters, items: []item{{partition: -1, node: to}}}, out)
 }
 
 // mutates reports whether a call changes anything.

@@ -289,6 +289,8 @@ func (s *script) adminCommand(d *datadriven.TestData) bool {
 		s.a.DescribeTopics(now, []string{name}, out)
 	case "list-groups":
 		s.a.ListGroups(now, out)
+	case "ask": // a request as it is: all moves of partitions that are under way
+		s.a.Ask(now, core.NodeID(arg(d, "to", int(core.NoNode))), kmsg.NewPtrListPartitionReassignmentsRequest(), d.HasArg("alters"), out)
 	case "delete-groups":
 		s.a.DeleteGroups(now, []string{name}, out)
 	case "list-offsets":

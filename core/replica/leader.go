@@ -274,6 +274,13 @@ func (l *Leader) Agreed(now core.Time, isr []core.NodeID, version core.Partition
 	return l.raise(now)
 }
 
+// Unchanged says that the controller holds already what was asked for, at the version that is known: nothing has changed, there is no
+// news to wait for, and the question is settled.
+func (l *Leader) Unchanged(now core.Time) (rose bool) {
+	l.asked, l.recovering = nil, false
+	return l.raise(now)
+}
+
 // Refused says that the controller turned the asked set down; it never came into force.
 func (l *Leader) Refused(now core.Time) (rose bool) {
 	l.asked = nil
