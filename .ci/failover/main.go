@@ -117,12 +117,18 @@ func main() {
 	}
 }
 
-func run(rounds int, only string) error {
+func run(rounds int, only string) (err error) {
 	dir, err := os.MkdirTemp("", "klamm-failover-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() {
+		if err == nil {
+			os.RemoveAll(dir)
+		} else {
+			fmt.Printf("logs and data are in %s\n", dir)
+		}
+	}()
 	all := []*bench{{name: "klamm", s: &klamm{dir: dir}}, {name: "kafka", s: kafka{}}}
 	all = slices.DeleteFunc(all, func(b *bench) bool { return only != "" && b.name != only })
 	stop := make(chan struct{})

@@ -75,7 +75,7 @@ func New(dir string, count, base int, namespaces string, settings map[string]str
 		voters = append(voters, fmt.Sprintf("%d@%s:%d", n.ID, n.Host, n.Port+100))
 	}
 	for _, n := range c.Nodes {
-		if err := os.MkdirAll(n.Dir, 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(n.Dir, "data"), 0o755); err != nil {
 			return nil, err
 		}
 		lines := []string{
@@ -109,7 +109,7 @@ func (n *Node) Start(bin string) error {
 		return err
 	}
 	defer log.Close()
-	args := append([]string{bin, "server", "--config", n.config()}, n.Args...)
+	args := append([]string{bin, "server", "--config", n.config(), "--admin", ""}, n.Args...)
 	if n.c.names != "" { // ip replaces itself by the program, so that its process id is the node's
 		args = append([]string{"ip", "netns", "exec", n.c.space(n.ID)}, args...)
 	}
