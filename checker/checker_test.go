@@ -282,6 +282,8 @@ func TestSegmentFixtures(t *testing.T) {
 		{"a flipped bit", func(s []Segment) { s[0].Log[65] ^= 1 }, "I06"},
 		{"a torn end", func(s []Segment) { s[1].Log = s[1].Log[:65] }, "I06"},
 		{"overlapping batches", func(s []Segment) { s[0].Log = append(s[0].Log, batchBytes(3, 1, 1, 0)...) }, "I01"},
+		{"a copy that began inside of a batch", func(s []Segment) { s[0].Base, s[0].Index, s[0].TimeIndex = 1, nil, nil }, ""},
+		{"a batch in front of its segment", func(s []Segment) { s[0].Base, s[0].Index, s[0].TimeIndex = 2, nil, nil }, "I01"},
 		{"overlapping segments", func(s []Segment) { s[1].Base = 4 }, "I02"},
 		{"two segments of one base", func(s []Segment) { s[1].Base = 0 }, "I02"},
 		{"an epoch that falls", func(s []Segment) { s[1].Log = batchBytes(5, 1, 0, 0) }, "I23"},

@@ -134,6 +134,7 @@ func (cfg *Config) drawCluster(c Chooser) {
 	brokers := len(t.brokers())
 	t.ledger = cfg.Set.Replicate() && draw(4) != 3
 	t.wipes = slices.Contains(t.roles, brokerOnly) && brokers > 2 && draw(2) == 1
+	t.ledger = t.ledger || t.wipes && cfg.Set.Replicate() // a disk that is lost takes the last copy with it if others have lost theirs
 	factor := func() int16 {
 		if t.wipes {
 			return int16(2 + draw(brokers-1))
@@ -159,7 +160,7 @@ func (cfg *Config) drawCluster(c Chooser) {
 	line("controller.quorum.voters=" + cfg.quorumVoters())
 	offsets, least := min(brokers, 1+draw(4)), of("1", "1", "2")
 	if t.wipes {
-		offsets, least = max(2, offsets), "2"
+		offsets, least = max(2, offsets), fmt.Sprint(serversMinISR)
 	}
 	line(fmt.Sprintf("offsets.topic.replication.factor=%d", offsets))
 	line("min.insync.replicas=" + least)
@@ -228,6 +229,9 @@ func (t *topology) describe() string {
 }
 
 const minISR = "min.insync.replicas"
+
+// serversMinISR is what the brokers have for it where disks are wiped.
+const serversMinISR = 2
 
 // whole says what keeps the cluster from being whole, as the newest metadata have it: a broker that is fenced, a
 // partition without a leader, without its full in-sync set, or in the midst of a reassignment (I87). Empty: nothing.

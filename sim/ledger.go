@@ -103,6 +103,9 @@ func (r *run) budget() int {
 		t := &r.cfg.Topics[i]
 		least = min(least, t.minISR()-1)
 	}
+	if r.cfg.topology.wipes { // which take the topics away as well that have the brokers' own min.insync.replicas
+		least = min(least, serversMinISR-1)
+	}
 	return least
 }
 

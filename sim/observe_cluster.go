@@ -223,6 +223,9 @@ func (r *run) lookCopy(at int, n *Node, m member, node *quorum.Node, l *log.Log)
 		x.last.Leads = false
 	}
 	if x.cuts != l.Cuts() || again {
+		if x.cuts != l.Cuts() && l.Start() > 0 && l.Start() == end {
+			r.oracle.Anew(x.c.at, int64(end))
+		}
 		x.cuts = l.Cuts()
 		r.loadCopy(at, n, l, x)
 	}

@@ -42,8 +42,9 @@ type Oracle struct {
 // logOf is what is known of one partition.
 type logOf struct {
 	at        core.TopicPartition
-	removable bool // retention or DeleteRecords may remove from its front
-	damaged   bool // a fault destroyed synced bytes of it
+	removable bool    // retention or DeleteRecords may remove from its front
+	damaged   bool    // a fault destroyed synced bytes of it
+	anew      []int64 // where copies of it began anew, since the leader's log started above all that they had; sorted
 	ids       []uint64
 	read      []uint8 // by offset: a bit for each group, the highest one for the audit
 	start     int64   // greatest log start that was answered
@@ -65,6 +66,12 @@ type sent struct {
 	fate           fate
 	seen           bool
 	invoke, settle core.Time
+}
+
+// stands is where a producer's newest record so far was found.
+type stands struct {
+	n  uint32
+	at int64
 }
 
 // poll is what one reader was given of one log at once: records[first:first+count].
@@ -159,11 +166,37 @@ func (o *Oracle) Resolved(id uint64, at core.TopicPartition, offset int64, f fat
 	if s.acks == 1 && o.LeaderOnly {
 		return // it stands there only if somebody reads it there
 	}
-	if r.seen && r.offset != offset && s.idempotent && !o.Rewritable && !o.logs[i].damaged && r.log == int32(i) {
+	if r.seen && r.offset != offset && s.idempotent && !o.Rewritable && !o.logs[i].damaged && r.log == int32(i) && !o.forgotten(i, id, r.offset, offset) {
 		o.fail("I57", "record %s was read at %d and acknowledged at %d", name(id), r.offset, offset)
 	}
 	r.log, r.offset = int32(i), offset
 	o.place(i, offset, id, "acknowledged")
+}
+
+// Anew says that a copy of a partition began anew at an offset, since the log that it copies had no record below.
+func (o *Oracle) Anew(at core.TopicPartition, offset int64) {
+	i, known := o.index[at]
+	if !known || !o.logs[i].removable {
+		return
+	}
+	if k, there := slices.BinarySearch(o.logs[i].anew, offset); !there {
+		o.logs[i].anew = slices.Insert(o.logs[i].anew, k, offset)
+	}
+}
+
+// forgotten reports whether whoever took a record at an offset, though it or a later one of its producer stood at first already,
+// may never have heard of the producer: a copy that begins anew learns of producers from the records that it copies, and above
+// first there was none of this one's (KIP-360 lets a producer that is not known go on from any sequence). If a later record of it
+// stands in between, it was known. From then on the producer is judged as one that is not idempotent.
+func (o *Oracle) forgotten(i int, id uint64, first, again int64) bool {
+	s := &o.senders[id>>32]
+	was := slices.ContainsFunc(o.logs[i].anew, func(start int64) bool {
+		return first < start && start <= again && !slices.ContainsFunc(s.sent[uint32(id)+1:], func(x sent) bool {
+			return x.log == int32(i) && start <= x.offset && x.offset < again
+		})
+	})
+	s.idempotent = s.idempotent && !was
+	return was
 }
 
 func name(id uint64) string { return fmt.Sprintf("p%d.%d", id>>32, uint32(id)) }
@@ -222,7 +255,7 @@ func (o *Oracle) Got(r int, at core.TopicPartition, offset int64, id uint64, now
 	if !known {
 		return
 	}
-	if rec.seen && rec.offset != offset && s.idempotent && !o.Rewritable && !o.logs[i].damaged {
+	if rec.seen && rec.offset != offset && s.idempotent && !o.Rewritable && !o.logs[i].damaged && !o.forgotten(i, id, min(rec.offset, offset), max(rec.offset, offset)) {
 		o.fail("I77", "%s-%d: record %s of an idempotent producer is read at offset %d and at %d", at.Topic, at.Partition, name(id), rec.offset, offset)
 	}
 	if !rec.seen && rec.offset < 0 {
@@ -306,7 +339,7 @@ func (o *Oracle) Final(groups int) {
 			continue
 		}
 		first := o.firstKept(l)
-		last := make(map[uint64]uint32)
+		last := make(map[uint64]stands)
 		for off := range l.ids {
 			if l.ids[off] == 0 {
 				continue
@@ -314,10 +347,10 @@ func (o *Oracle) Final(groups int) {
 			id := l.ids[off] - 1
 			o.finalRecord(l, int64(off), id, first, groups)
 			if s := &o.senders[id>>32]; s.idempotent {
-				if was, ok := last[id>>32]; ok && uint32(id) <= was {
-					o.fail("I79", "%s-%d offset %d: record %s stands behind p%d.%d of the same producer", l.at.Topic, l.at.Partition, off, name(id), id>>32, was)
+				if was, ok := last[id>>32]; ok && uint32(id) <= was.n && !o.forgotten(i, id, was.at, int64(off)) {
+					o.fail("I79", "%s-%d offset %d: record %s stands behind p%d.%d of the same producer", l.at.Topic, l.at.Partition, off, name(id), id>>32, was.n)
 				}
-				last[id>>32] = uint32(id)
+				last[id>>32] = stands{uint32(id), int64(off)}
 			}
 		}
 	}

@@ -71,11 +71,33 @@ func TestOracleRejects(t *testing.T) {
 		"all lost, where the front may go": {"I25", func() *story { s := tell(true, true); s.ack(0, 0); s.o.Audited(t0, 0); return s }},
 		"two records at one offset":        {"I76", func() *story { s := tell(false, true); s.ack(0, 0); s.read(0, 1); return s }},
 		"one record twice":                 {"I77", func() *story { s := tell(false, true); s.read(0, 0); s.read(1, 0); return s }},
-		"out of order":                     {"I79", func() *story { s := tell(false, true); s.read(0, 1); s.read(1, 0); return s }},
-		"refused and read":                 {"I27", func() *story { s := tell(false, true); s.end(0, didNot); s.read(0, 0); return s }},
-		"never sent":                       {"I06", func() *story { s := tell(false, true); s.o.Got(s.r, t0, 0, 99<<32, 9); return s }},
-		"skipped":                          {"I78", func() *story { s := tell(false, true); s.read(0, 0); s.read(2, 1); return s }},
-		"back":                             {"I78", func() *story { s := tell(false, false); s.read(0, 0); s.read(1, 1); s.read(0, 0); return s }},
+		"twice, though the copy that took it again knew its producer": {"I77", func() *story {
+			s := tell(true, true)
+			s.read(0, 0)
+			s.o.Anew(t0, 5)
+			s.ack(1, 5)
+			s.read(6, 0)
+			return s
+		}},
+		"twice below where a copy began anew": {"I57", func() *story {
+			s := tell(true, true)
+			s.read(0, 0)
+			s.o.Anew(t0, 5)
+			s.ack(0, 4)
+			return s
+		}},
+		"twice, where no record goes": {"I57", func() *story {
+			s := tell(false, true)
+			s.read(0, 0)
+			s.o.Anew(t0, 5)
+			s.ack(0, 5)
+			return s
+		}},
+		"out of order":     {"I79", func() *story { s := tell(false, true); s.read(0, 1); s.read(1, 0); return s }},
+		"refused and read": {"I27", func() *story { s := tell(false, true); s.end(0, didNot); s.read(0, 0); return s }},
+		"never sent":       {"I06", func() *story { s := tell(false, true); s.o.Got(s.r, t0, 0, 99<<32, 9); return s }},
+		"skipped":          {"I78", func() *story { s := tell(false, true); s.read(0, 0); s.read(2, 1); return s }},
+		"back":             {"I78", func() *story { s := tell(false, false); s.read(0, 0); s.read(1, 1); s.read(0, 0); return s }},
 		"end fell": {"I17", func() *story {
 			s := tell(false, true)
 			s.o.Bounds(t0, -1, 5, 1, 2)
@@ -114,6 +136,20 @@ func TestOracleAccepts(t *testing.T) {
 			for i := range 3 {
 				s.read(int64(i), i)
 			}
+			return s
+		},
+		"a copy that began anew did not know the producer": func() *story {
+			s := tell(true, true)
+			s.read(0, 0)
+			s.read(1, 1)
+			s.o.Anew(t0, 5)
+			s.ack(0, 5)
+			s.ack(1, 6)
+			s.ack(2, 7)
+			s.read(5, 0)
+			s.read(6, 1)
+			s.read(7, 2)
+			s.o.Audited(t0, 8)
 			return s
 		},
 		"a doubtful one is there":   func() *story { s := tell(false, true); s.end(0, mayHave); s.read(0, 0); return s },

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -33,14 +34,31 @@ const shortSession = "broker.session.timeout.ms=4000"
 
 func newBoard(t *testing.T) *board {
 	b := &board{t: t, data: filepath.Join(t.TempDir(), "data")}
-	l, err := net.Listen("tcp", "127.0.0.1:0") // the ports above it are taken as they come: another try if one is not free
-	require.NoError(t, err)
-	b.base = l.Addr().(*net.TCPAddr).Port
-	l.Close()
+	b.base = freePorts(t, 0, 1, 2, 100, 101, 102)
 	b.addr = "127.0.0.1:" + strconv.Itoa(b.base)
 	b.dev = startKlamm(t, "dev", "--nodes", "3", "--listen", b.addr, "--admin", "", "--data", b.data, "--set", shortSession, "--set", "broker.heartbeat.interval.ms=300")
 	b.dev.until(`A cluster of 3 Klamm nodes is ready`)
 	return b
+}
+
+// freePorts finds a port from which on those at the distances are free. They lie below the range from which the kernel takes ports for
+// connections, where any client may sit on one at any time.
+func freePorts(t *testing.T, distances ...int) (base int) {
+	for range 1000 {
+		base = 20000 + rand.IntN(12000)
+		free := true
+		for _, d := range distances {
+			l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(base+d))
+			if free = free && err == nil; err == nil {
+				l.Close()
+			}
+		}
+		if free {
+			return base
+		}
+	}
+	require.FailNow(t, "no free ports")
+	return 0
 }
 
 // fourth starts another broker: the others are not told.
@@ -223,10 +241,10 @@ func (b *board) factors(m *moved) {
 func (b *board) maintenance(m *moved) {
 	before := b.node(2)
 	b.run(0, m, "cluster", "maintenance", "2", "on")
-	require.Zero(b.t, b.node(2).Leaders)
+	b.await("node 2 leads nothing", func() bool { return b.node(2).Leaders == 0 }) // the node that is asked may hear of it a moment later
 	require.Equal(b.t, before.Replicas, b.node(2).Replicas)
 	b.run(0, m, "cluster", "maintenance", "2", "off")
-	require.NotZero(b.t, b.node(2).Leaders)
+	b.await("node 2 leads again", func() bool { return b.node(2).Leaders > 0 })
 }
 
 func (b *board) unregister() {

@@ -21,8 +21,8 @@ type connections struct {
 	perIP map[string]int
 	dirty []int32
 
-	hungry []int32 // slots whose requests wait for room in the hall's tables
-	open   int
+	hungry []int32                      // slots whose requests wait for room in the hall's tables
+	opened [wire.ControllerSide + 1]int // used slots by side: clients must not take the room of those who keep the cluster up
 }
 
 // conn is one client's connection. Its requests are answered in the order in which they came.
@@ -111,7 +111,7 @@ func (b *Broker) opened(now core.Now, ev *core.Event, out *core.Out) {
 	case b.stage >= stageDraining:
 		out.CloseConn(ev.Conn)
 		return
-	case c.open >= b.cfg.MaxConnections:
+	case c.opened[b.side(info.Listener)] >= b.cfg.MaxConnections:
 		out.Mark("broker.connection-limit")
 		b.note(now, core.Warn, "refused "+info.Remote+": max.connections="+strconv.Itoa(b.cfg.MaxConnections)+" is reached", out)
 		out.CloseConn(ev.Conn)
@@ -132,7 +132,7 @@ func (b *Broker) opened(now core.Now, ev *core.Event, out *core.Out) {
 	c.slots[i] = conn{id: ev.Conn, used: true, listener: info.Listener, side: b.side(info.Listener), host: host, nextSeq: 1, lastUse: now.Mono}
 	c.at[ev.Conn] = i
 	c.perIP[host]++
-	c.open++
+	c.opened[c.slots[i].side]++
 	b.counts.connectionsOpened++
 	b.timers.Set(now.Mono.After(b.cfg.MaxIdle), timerIdle, uint64(ev.Conn), 0)
 }
@@ -496,9 +496,9 @@ func (b *Broker) closed(now core.Now, ev *core.Event, out *core.Out) {
 		delete(b.conns.perIP, c.host)
 	}
 	delete(b.conns.at, ev.Conn)
+	b.conns.opened[c.side]--
 	*c = conn{dirty: c.dirty}
 	b.conns.free = append(b.conns.free, i)
-	b.conns.open--
 	b.counts.connectionsClosed++
 }
 

@@ -265,7 +265,7 @@ func (b *Broker) coordinatorsTick(now core.Now, out *core.Out) {
 // coordinatorsNext is when coordinatorsTick has something to do.
 func (b *Broker) coordinatorsNext() core.Time {
 	k := &b.coords
-	if b.stage != stageReady { // and no Tick would do it
+	if b.stage != stageReady && b.stage != stageHandover { // and no Tick would do it
 		return core.Never
 	}
 	if k.stale || k.next == 0 {

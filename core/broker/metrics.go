@@ -107,7 +107,7 @@ func (b *Broker) reportBroker(m *reporter) {
 	for _, key := range wire.Keys() {
 		m.add(core.Counter, "kafka_network_requestmetrics_requests_total", "requests by API", c.requests[key], core.Label{Name: "request", Value: wire.Name(key)})
 	}
-	m.add(core.Gauge, "kafka_server_socketservermetrics_connection_count", "open connections", int64(b.conns.open))
+	m.add(core.Gauge, "kafka_server_socketservermetrics_connection_count", "open connections", int64(len(b.conns.at)))
 	m.add(core.Counter, "kafka_server_socketservermetrics_connection_creation_total", "connections accepted", c.connectionsOpened)
 	m.add(core.Counter, "kafka_server_socketservermetrics_connection_close_total", "connections closed", c.connectionsClosed)
 	m.add(core.Counter, "klamm_server_connections_dropped_total", "connections closed for what came on them", c.connectionsDropped)

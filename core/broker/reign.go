@@ -35,7 +35,7 @@ func (b *Broker) newController() *controller.Controller {
 	return controller.New(controller.Config{
 		Node: b.cfg.NodeID, Partitions: b.cfg.NumPartitions, Replication: b.cfg.ReplicationFactor, DeleteTopics: b.cfg.DeleteTopic,
 		ClusterID: b.boot.clusterID, Session: b.cfg.Session, Static: b.cfg.Static, Key: b.newKey(),
-		ProducerIDBlock: b.cfg.Internal.ProducerIDBlock,
+		ProducerIDBlock: b.cfg.Internal.ProducerIDBlock, StepBytes: b.cfg.Internal.Quorum.BatchBytes / 8 * 7,
 	})
 }
 

@@ -29,6 +29,7 @@ type Config struct {
 	Key          [32]byte         // of the generator of topic ids
 
 	ProducerIDBlock int64 // how many producer ids a broker gets at a time; 0: Kafka's 1000
+	StepBytes       int   // of the records of one step of a decision that may take several; 0: as many as a batch takes
 }
 
 // PartitionsPerRequestMax bounds the partitions that one request may make: its records are one batch.
@@ -36,6 +37,14 @@ const PartitionsPerRequestMax = 10000
 
 // recordBytesMax bounds the records of one decision: they are one batch of the metadata log, which takes 8 MiB.
 const recordBytesMax = 7 << 20
+
+// stepBytes bounds the changes of partitions in one decision.
+func (c *Controller) stepBytes() int {
+	if c.cfg.StepBytes > 0 {
+		return min(c.cfg.StepBytes, recordBytesMax)
+	}
+	return recordBytesMax
+}
 
 var tooLarge = refusal{wire.PolicyViolation, "The request makes more metadata than fits in one batch."}
 

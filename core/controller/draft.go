@@ -44,7 +44,7 @@ func (d *draft) add(records ...wire.Record) {
 // put takes in a change of a partition, if there is room.
 func (d *draft) put(t *image.Topic, old *image.Partition, r *wire.PartitionChangeRecord) (*image.Partition, bool) {
 	w := weight([]wire.Record{r})
-	if d.bytes+w > recordBytesMax || len(d.records) >= PartitionsPerRequestMax {
+	if d.bytes+w > d.c.stepBytes() || len(d.records) >= PartitionsPerRequestMax {
 		d.full = true
 		return old, false
 	}

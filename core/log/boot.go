@@ -65,6 +65,7 @@ func (s *Store) bootStep(now core.Now, ev *core.Event, out *core.Out) {
 		if s.previousEpoch = parseMarker(ev.Data); !b.clean {
 			s.previousEpoch = -1
 		}
+		s.brokerEpoch = s.previousEpoch // a life that stops before it is registered has lost nothing of what the one before kept
 		b.stage = bootUnmark
 		out.Remove(next(), s.cfg.Dir+"/"+cleanMarker)
 		return
