@@ -85,6 +85,11 @@ func (n *Node) replayed(c log.Change, store *log.Store) {
 			n.fail("the snapshot at " + strconv.FormatInt(int64(n.handed), 10) + " ends within a batch")
 			return
 		}
+		if v.BaseOffset() > n.handed || end > n.high { // a read that went astray, to a batch that is sound elsewhere
+			n.fail("the metadata log cannot be read behind offset " + strconv.FormatInt(int64(n.handed), 10) + ": the batch of offsets " +
+				strconv.FormatInt(int64(v.BaseOffset()), 10) + " to " + strconv.FormatInt(int64(end)-1, 10) + " came in its place")
+			return
+		}
 		n.handBatch(&appended{base: v.BaseOffset(), end: end, epoch: v.LeaderEpoch(), millis: v.MaxTimestamp(), raw: v})
 	}
 }
