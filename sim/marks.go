@@ -19,8 +19,9 @@ var UnreachableMarks = append([]Unreachable{
 	{Mark: "link.reply-unreadable", Why: "it fails the run by itself (I81)"},
 }, append(append(append(
 	alone("nobody else votes, follows or leads the metadata log",
-		"broker.controller-deposed", "broker.forward-in-vain", "broker.proposal-lost", "broker.registers-again",
+		"broker.forward-in-vain", "broker.proposal-lost", "broker.registers-again",
 		"quorum.back-down", "quorum.bad-batch", "quorum.bad-download", "quorum.bad-piece", "quorum.check-quorum", "quorum.download",
+		"quorum.download-dropped", "quorum.installed", "quorum.leader-ended", "quorum.not-elected",
 		"quorum.snapshot-adopted", "quorum.truncated", "quorum.two-leaders", "quorum.voted"),
 	alone("there is no other replica of a partition",
 		"broker.fetch-of-stranger", "broker.isr-change-refused", "broker.isr-change-unanswered", "broker.replica-append-failed",

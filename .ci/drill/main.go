@@ -132,7 +132,6 @@ func run(rounds int, only []string, keep bool) (err error) {
 	if d.cl, err = d.book.Producer(d.c.Addrs()...); err != nil {
 		return err
 	}
-	defer d.cl.Close()
 	if err = d.book.CreateTopic(d.cl, 3, map[string]string{"min.insync.replicas": "2", "segment.bytes": "16777216"}); err != nil {
 		return err
 	}
@@ -171,6 +170,9 @@ func (d *drill) go_(rounds int, only []string) error {
 		return nil
 	}()
 	close(stop)
+	if failed != nil {
+		d.cl.Close() // what the producers wait for may never come
+	}
 	wg.Wait()
 	if failed != nil {
 		return failed
@@ -180,6 +182,7 @@ func (d *drill) go_(rounds int, only []string) error {
 	if err := d.cl.Flush(ctx); err != nil {
 		return fmt.Errorf("the last records were not acknowledged within a minute: %w", err)
 	}
+	d.cl.Close()
 	wrong, err := d.book.Verify(true, d.c.Addrs()...)
 	if err != nil {
 		return err

@@ -116,11 +116,16 @@ func (l *loop) kill() {
 
 // run goes through the rounds and returns what was found wrong; it stops at the first round that finds something.
 func (l *loop) run(rounds int) (lost []string) {
+	if c, err := net.Dial("tcp", l.addr); err == nil {
+		c.Close()
+		check(fmt.Errorf("something listens on %s already, and would be mistaken for the broker: end it, or choose another --port", l.addr))
+	}
 	l.start()
 	l.waitUp()
 	cl, err := l.book.Producer(l.addr)
 	check(err)
-	defer cl.Close()
+	shut := sync.OnceFunc(cl.Close)
+	defer shut()
 	check(l.book.CreateTopic(cl, 1, map[string]string{"segment.bytes": "33554432"}))
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
@@ -137,6 +142,9 @@ func (l *loop) run(rounds int) (lost []string) {
 		}
 	}
 	close(stop)
+	if len(lost) > 0 {
+		shut() // what the producers wait for may never come: the topic itself may be lost
+	}
 	wg.Wait()
 	if len(lost) == 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
