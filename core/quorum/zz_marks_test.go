@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,7 +19,7 @@ func TestEveryMarkWasHit(t *testing.T) {
 	long := strings.Repeat("x", metadataBytesMax)
 	_, ok := w.append(&wire.ConfigRecord{Name: long})
 	require.False(t, ok, "a batch above the bound is refused")
-	if len(marksHit) == 1 {
+	if partly() {
 		t.Skip("the tests that take the rare paths were not run")
 	}
 	files, err := filepath.Glob("*.go")
@@ -30,4 +31,9 @@ func TestEveryMarkWasHit(t *testing.T) {
 			require.True(t, marksHit[m[1]], m[1])
 		}
 	}
+}
+
+// partly reports whether not all tests of this package run before this one: a filter was given, or another order.
+func partly() bool {
+	return flag.Lookup("test.run").Value.String() != "" || flag.Lookup("test.skip").Value.String() != "" || flag.Lookup("test.shuffle").Value.String() != "off"
 }
