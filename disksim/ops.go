@@ -49,7 +49,7 @@ func (d *Disk) handleOf(e *core.Effect) *handle {
 	switch e.Kind {
 	case core.Open:
 		h := &handle{}
-		h.aimed = d.Weather.aims(string(e.Data))
+		h.aimed = d.Weather.Aim != "" && d.Weather.aims(string(e.Data))
 		if _, dup := d.handles[e.File]; dup || e.File == 0 {
 			d.env.Broken(d.id, "opens a file id that is in use")
 		}

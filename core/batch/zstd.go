@@ -9,6 +9,7 @@ import (
 )
 
 const (
+	zstdDefault = 3 // of compression.zstd.level
 	// zstdWindowMax keeps an encoder's memory near the size of what it encodes: batches are rarely larger.
 	zstdWindowMax = 2 << 20
 	// zstdWindowRead is the window that other decoders take without being asked to.
@@ -18,8 +19,8 @@ const (
 )
 
 func compressZstd(level int, b []byte) []byte {
-	if level == DefaultLevel {
-		if level = 3; len(b) <= smallBytes {
+	if level == DefaultLevel || level == zstdDefault { // a topic's setting says the default by its number
+		if level = zstdDefault; len(b) <= smallBytes {
 			level = 1
 		}
 	}

@@ -19,7 +19,9 @@ func (b *Broker) apiVersions(now core.Now, r request, q *kmsg.ApiVersionsRequest
 		return
 	}
 	side := b.sideOf(r)
-	for _, key := range side.Keys() {
+	keys := side.Keys()
+	resp.ApiKeys = make([]kmsg.ApiVersionsResponseApiKey, 0, len(keys))
+	for _, key := range keys {
 		served, _ := side.Served(key)
 		k := kmsg.NewApiVersionsResponseApiKey()
 		k.ApiKey, k.MinVersion, k.MaxVersion = key, served.Advertised, served.Max

@@ -30,7 +30,11 @@ func Prepare(frame []byte, kind core.ConnKind) *core.Prepared {
 	if err != nil {
 		return &core.Prepared{Err: core.BadFrame, Body: &prepared{err: err.Error()}}
 	}
-	p := &prepared{Request: q}
+	all := &struct { // one piece of memory for both
+		prepared
+		core.Prepared
+	}{prepared: prepared{Request: q}}
+	p := &all.prepared
 	if produce, ok := q.Body.(*kmsg.ProduceRequest); ok {
 		n := 0
 		for i := range produce.Topics {
@@ -44,7 +48,8 @@ func Prepare(frame []byte, kind core.ConnKind) *core.Prepared {
 			}
 		}
 	}
-	return &core.Prepared{Body: p}
+	all.Prepared.Body = p
+	return &all.Prepared
 }
 
 // workConvert is batch.WorkRecompress on bytes that are in no file: the batch stands behind the arguments.

@@ -323,7 +323,7 @@ func (c *Consumer) decode(now core.Now, r *reading, out *core.Out) bool {
 // unpack decodes the records of a batch that are at or above the position.
 func (c *Consumer) unpack(now core.Now, r *reading, v batch.View, out *core.Out) bool {
 	records, verdict := batch.Read(v, batch.InflatedBytesMax)
-	list := r.ready[:0]
+	list := slices.Grow(r.ready[:0], max(0, min(int(v.Count()), len(v)/8)))
 	for verdict == batch.Good {
 		var rec batch.Record
 		if !records.Next(&rec) {

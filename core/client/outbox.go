@@ -330,7 +330,7 @@ func (p *Producer) encodeAt(b *outbox, s *sending, sequence int32) {
 func (p *Producer) request(now core.Now, node core.NodeID, out *core.Out) bool {
 	var to *link.Peer
 	r := produceRequest{id: p.lastReq + 1, node: node}
-	q := kmsg.NewProduceRequest()
+	var q *kmsg.ProduceRequest
 	size, byID := 0, true
 	for k := range p.outboxes {
 		b := &p.outboxes[(p.turn+k)%len(p.outboxes)]
@@ -352,6 +352,7 @@ func (p *Producer) request(now core.Now, node core.NodeID, out *core.Out) bool {
 			if to = p.node(now, node, general, out); to == nil || !p.pool.Usable(now, to, out) {
 				return false
 			}
+			q = kmsg.NewPtrProduceRequest()
 		}
 		s := &b.batches[j]
 		if s.encoded == nil {
@@ -367,7 +368,7 @@ func (p *Producer) request(now core.Now, node core.NodeID, out *core.Out) bool {
 		s.request = r.id
 		b.inflight++
 		b.node = node
-		appendBatch(&q, b.at, t.id, s.encoded)
+		appendBatch(q, b.at, t.id, s.encoded)
 	}
 	if len(r.list) == 0 {
 		return false
@@ -386,12 +387,12 @@ func (p *Producer) request(now core.Now, node core.NodeID, out *core.Out) bool {
 	q.TimeoutMillis = int32(min(p.opt.RequestTime.Millis(), math.MaxInt32))
 	p.turn++
 	if p.opt.Acks == AcksNone {
-		if !p.pool.SendOnly(now, to, link.Ask{Kind: askProduce, A: r.id}, &q, out) {
+		if !p.pool.SendOnly(now, to, link.Ask{Kind: askProduce, A: r.id}, q, out) {
 			p.unsend(&r)
 			return false
 		}
 	} else {
-		p.pool.Send(now, to, link.Ask{Kind: askProduce, A: r.id}, &q, p.opt.RequestTime, out)
+		p.pool.Send(now, to, link.Ask{Kind: askProduce, A: r.id}, q, p.opt.RequestTime, out)
 	}
 	p.lastReq = r.id
 	p.requests = append(p.requests, r)

@@ -105,19 +105,31 @@ func parseHeader(frame []byte) (h Header, body []byte, req kmsg.Request, err err
 	return h, r.b, req, nil
 }
 
-// roomy gives a buffer that has none room for a common frame, which saves growing it step by step.
-func roomy(dst []byte) []byte {
+// roomy gives a buffer that has none room for a common frame and so many bytes of records, which saves growing it step by step.
+func roomy(dst []byte, records int) []byte {
 	if cap(dst) == 0 {
-		return make([]byte, 0, 240)
+		return make([]byte, 0, 240+records)
 	}
 	return dst
+}
+
+// recordBytes counts the bytes of records that a request carries.
+func recordBytes(req kmsg.Request) (n int) {
+	if q, ok := req.(*kmsg.ProduceRequest); ok {
+		for i := range q.Topics {
+			for j := range q.Topics[i].Partitions {
+				n += len(q.Topics[i].Partitions[j].Records)
+			}
+		}
+	}
+	return n
 }
 
 // AppendRequest appends the whole frame of a request in the version of h, which it sets in req.
 func AppendRequest(dst []byte, h Header, req kmsg.Request) []byte {
 	req.SetVersion(h.Version)
 	at := len(dst)
-	dst = append32(roomy(dst), 0)
+	dst = append32(roomy(dst, recordBytes(req)), 0)
 	dst = append16(dst, uint16(req.Key()))
 	dst = append16(dst, uint16(h.Version))
 	dst = append32(dst, uint32(h.Correlation))
@@ -139,7 +151,7 @@ func AppendRequest(dst []byte, h Header, req kmsg.Request) []byte {
 // has no tagged fields in any version, since the client may not yet know what the broker speaks (KIP-511).
 func AppendResponse(dst []byte, correlation int32, resp kmsg.Response) []byte {
 	at := len(dst)
-	dst = append32(roomy(dst), 0)
+	dst = append32(roomy(dst, 0), 0)
 	dst = append32(dst, uint32(correlation))
 	if resp.IsFlexible() && resp.Key() != KeyApiVersions {
 		dst = append(dst, 0)
