@@ -12,6 +12,7 @@ import (
 
 // Config is what a run is like: drawn from its seed, printed with it.
 type Config struct {
+	Workload   Workload
 	Set        FaultSet
 	Chaos      core.Time // how long faults come
 	Clients    int       // nodes that are clients
@@ -56,6 +57,7 @@ type producerConfig struct {
 // drawConfig draws the swarm's choice for one run.
 func drawConfig(c Chooser, opt *Options) (cfg Config) {
 	profile := opt.Profile
+	cfg.Workload = opt.Workload
 	cfg.topology = drawTopology(c, opt.Nodes[0], opt.Nodes[1])
 	k := uint64(0)
 	draw := func(n uint64) int { k++; return int(c.Choose(siteConfig, k, n)) }
@@ -164,6 +166,7 @@ func drawConfig(c Chooser, opt *Options) (cfg Config) {
 	if cfg.topology.many() { // these know one broker
 		cfg.crowd, cfg.fair, cfg.foreign = 0, false, false
 	}
+	cfg.drawWorkload(c)
 	cfg.drawCluster(c)
 	cfg.Clients = len(cfg.Producers) + cfg.Readers + 1
 	for _, n := range cfg.Groups {
@@ -252,6 +255,9 @@ func clientOptions(at *topology, id string, draw func(uint64) int) client.Option
 // String is the configuration for a reader.
 func (c *Config) String() string {
 	var b strings.Builder
+	if c.Workload != Mixed {
+		fmt.Fprintf(&b, "workload %s\n", c.Workload)
+	}
 	if c.topology.many() {
 		b.WriteString(c.topology.describe())
 	}

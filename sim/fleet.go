@@ -48,6 +48,8 @@ type Report struct {
 	Faults    []Count      `json:"faults"`
 	Zero      []string     `json:"faults_never_seen"`
 	Marks     []Count      `json:"marks"`
+	Workload  string       `json:"workload"`
+	Deeds     []Count      `json:"deeds"`
 	Hash      string       `json:"hash"`
 }
 
@@ -143,6 +145,8 @@ func (c *Campaign) report(results []*Result) *Report {
 	var net [netsim.CounterCount]uint64
 	var disk [disksim.CounterCount]uint64
 	var sets [SetCount]uint64
+	row := c.Workload.row()
+	deeds := make([]uint64, len(row.deeds))
 	var events, acked, hurt []uint64
 	var marks core.Marks
 	var markCounts []Count
@@ -171,6 +175,9 @@ func (c *Campaign) report(results []*Result) *Report {
 		}
 		for i, n := range r.Counts {
 			faults[i] += n
+		}
+		for i, n := range r.Deeds {
+			deeds[i] += n
 		}
 		for i, n := range r.Net {
 			net[i] += n
@@ -213,7 +220,13 @@ func (c *Campaign) report(results []*Result) *Report {
 		}
 		rep.Faults = append(rep.Faults, Count{disksim.Counter(i).String(), n})
 	}
-	for _, f := range rep.Faults {
+	rep.Workload, rep.Deeds = row.name, []Count{}
+	for i, n := range deeds {
+		if !row.deeds[i].cluster || c.Nodes[1] > 1 {
+			rep.Deeds = append(rep.Deeds, Count{row.deeds[i].name, n})
+		}
+	}
+	for _, f := range append(slices.Clone(rep.Faults), rep.Deeds...) {
 		if f.Count == 0 {
 			rep.Zero = append(rep.Zero, f.Name)
 		}
@@ -224,6 +237,9 @@ func (c *Campaign) report(results []*Result) *Report {
 
 func (c *Campaign) replay(seed uint64) string {
 	s := fmt.Sprintf("klamm sim replay --trace --seed %d", seed)
+	if c.Workload != Mixed {
+		s += " --workload " + c.Workload.String()
+	}
 	if c.Profile != "" {
 		s += " --profile " + c.Profile
 	}

@@ -5,6 +5,7 @@ package sim
 type Unreachable struct {
 	Mark, Why string
 	Alone     bool
+	Mixed     bool // other workloads than the mixed one do come there
 }
 
 // UnreachableMarks need not be hit by a campaign. The list cannot rot: one that is hit, or that the source does not
@@ -13,6 +14,9 @@ var UnreachableMarks = append([]Unreachable{
 	{Mark: "broker.no-room-for-work", Why: "one request would have to bring a quarter of the table of operations at once"},
 	{Mark: "broker.unsupported-features", Why: "the metadata would have to be written by a later release"},
 	{Mark: "client.no-producer-id", Why: "our broker refuses a producer id for good only to transactional producers, which the client has not"},
+	{Mark: "client.producer-id-forgotten", Why: "no transactional producer takes part", Mixed: true},
+	{Mark: "client.transaction-dead", Why: "no transactional producer takes part", Mixed: true},
+	{Mark: "client.transaction-sick", Why: "no transactional producer takes part", Mixed: true},
 	{Mark: "group.unreadable-record", Why: "a coordinator's record would have to be written by another release: damage does not pass the checksum"},
 	{Mark: "link.api-versions-downgraded", Why: "the broker would have to be of an older release than who asks"},
 	{Mark: "link.reply-unasked", Why: "it fails the run by itself (I81)"},
@@ -29,6 +33,12 @@ var UnreachableMarks = append([]Unreachable{
 		"broker.replica-truncates", "broker.truncated-below-high", "log.cut", "log.restart")...),
 	alone("no other broker asks or is asked", "broker.no-producer-ids", "broker.peer-request-refused", "broker.peer-too-old")...),
 	alone("nobody else could lead", "broker.stops-as-leader", "shard.stale-load", "shard.stale-unload")...)...)
+
+// Holds reports whether the mark is out of reach of a campaign: alone says that every cluster has one node, mixed that the
+// workload is the mixed one.
+func (u *Unreachable) Holds(alone, mixed bool) bool {
+	return (alone || !u.Alone) && (mixed || !u.Mixed)
+}
 
 func alone(why string, marks ...string) (list []Unreachable) {
 	for _, m := range marks {

@@ -17,7 +17,9 @@ func (a *reading) belongings(list []client.Tiding) {
 	for _, t := range list {
 		switch t.Kind {
 		case client.Assigned:
-			generation = t.Generation
+			if generation = t.Generation; a.instance != "" && a.toldAt == 0 && a.entity&0xffff > 0 && r.cfg.Workload == Groups {
+				r.deed(deedReturned)
+			}
 			r.watch[0].handedOut(a.group, generation)
 			r.w.told(toldAssignment)
 			for _, p := range t.Partitions {

@@ -15,13 +15,14 @@ import (
 
 // Options say how to run a seed.
 type Options struct {
-	Profile string // the name of a fault set, or empty: drawn
-	Nodes   [2]int // how many nodes the cluster has: from, to; 0 is 1
-	Trace   *Trace
-	Choices Chooser // instead of the seed's own
-	Memory  *Memory // of runs before; not shared by runs at one time
-	Broker  func() core.Machine
-	Pure    core.Pure
+	Workload Workload
+	Profile  string // the name of a fault set, or empty: drawn
+	Nodes    [2]int // how many nodes the cluster has: from, to; 0 is 1
+	Trace    *Trace
+	Choices  Chooser // instead of the seed's own
+	Memory   *Memory // of runs before; not shared by runs at one time
+	Broker   func() core.Machine
+	Pure     core.Pure
 }
 
 // Profiles are the names of the sets of faults.
@@ -60,6 +61,7 @@ type Result struct {
 	Net           [netsim.CounterCount]uint64
 	Disk          [disksim.CounterCount]uint64
 	Marks         *core.Marks
+	Deeds         []uint64 // of the workload
 }
 
 // stage is how far a run has come.
@@ -99,6 +101,8 @@ type run struct {
 	exits       int    // of the broker, of its own, since healing
 	lastLife    uint32 // of the broker, at stageEnd
 	stageAt     core.Time
+	player      player // nil: the workload has none
+	deeds       []uint64
 }
 
 const (
@@ -120,6 +124,10 @@ func Run(seed uint64, opt Options) Result {
 		r.w.memory = opt.Memory
 	}
 	r.cfg = drawConfig(choices, &opt)
+	r.deeds = make([]uint64, len(r.cfg.Workload.row().deeds))
+	if r.cfg.Workload != Mixed {
+		r.w.Hash.Add(uint64(r.cfg.Workload), 0)
+	}
 	r.w.Trace = opt.Trace
 	r.w.Debug = r.cfg.Debug
 	r.oracle.OnSkip = r.skipped
@@ -189,6 +197,10 @@ func (r *run) build() {
 	if cfg.foreign {
 		w.client(r, "foreign", func(entity uint64, life uint32) core.Machine { return r.newForeign(entity) })
 	}
+	if play := cfg.Workload.row().play; play != nil {
+		r.player = play(r)
+		r.player.build()
+	}
 	r.auditNode = w.client(r, "audit", func(entity uint64, life uint32) core.Machine {
 		r.audit = r.reader(entity, true)
 		return r.audit
@@ -231,7 +243,7 @@ func (r *run) reader(entity uint64, audit bool) *reading {
 	o.PartitionBytes = 200 << w.draw(siteConfig, entity, 12)
 	o.MaxWait = core.Time(10+w.draw(siteConfig, entity, 500)) * core.Millisecond
 	group := -1
-	a := &reading{r: r, entity: entity, pause: core.Time(10+w.draw(siteConfig, entity, 100)) * core.Millisecond, limit: 1 + int(w.draw(siteConfig, entity, 100))}
+	a := &reading{r: r, entity: entity, stay: core.Never, pause: core.Time(10+w.draw(siteConfig, entity, 100)) * core.Millisecond, limit: 1 + int(w.draw(siteConfig, entity, 100))}
 	if audit {
 		group, a.audit, a.pause, a.limit = auditBit, true, 5*core.Millisecond, 10000
 		o.PartitionBytes = max(o.PartitionBytes, 20000)
@@ -256,7 +268,11 @@ func (r *run) member(g, m int, entity uint64) core.Machine {
 	if w.draw(siteConfig, entity, 3) == 2 {
 		o.Group.Instance = fmt.Sprintf("instance%d", m)
 	}
-	a := &reading{r: r, group: o.Group.ID, place: m, number: r.oracle.Reader(g), entity: entity, c: client.NewConsumer(o),
+	stay := core.Never
+	if r.cfg.Workload == Groups {
+		stay = r.stay(&o.Group, m, entity)
+	}
+	a := &reading{r: r, group: o.Group.ID, instance: o.Group.Instance, stay: stay, place: m, number: r.oracle.Reader(g), entity: entity, c: client.NewConsumer(o),
 		pause: core.Time(10+w.draw(siteConfig, entity, 100)) * core.Millisecond, limit: 1 + int(w.draw(siteConfig, entity, 100))}
 	r.members = append(r.members, a)
 	return a
@@ -420,7 +436,7 @@ func (r *run) alive() bool {
 			return false
 		}
 	}
-	return r.admin != nil && r.admin.calmed && r.admin.made == len(r.cfg.Topics) && r.whole() == ""
+	return r.admin != nil && r.admin.calmed && r.admin.made == len(r.cfg.Topics) && r.whole() == "" && (r.player == nil || r.player.alive() == "")
 }
 
 func (r *run) flushed() bool {
@@ -429,7 +445,7 @@ func (r *run) flushed() bool {
 			return false
 		}
 	}
-	return r.crowd == nil || r.crowd.idle()
+	return (r.crowd == nil || r.crowd.idle()) && (r.player == nil || r.player.flushed() == "")
 }
 
 // audited reports whether the audit and the groups have read all that there is.
@@ -453,7 +469,7 @@ func (r *run) audited() bool {
 			}
 		}
 	}
-	return r.whole() == "" && r.converged() == ""
+	return r.whole() == "" && r.converged() == "" && (r.player == nil || r.player.audited() == "")
 }
 
 func (r *run) judge() {
@@ -476,6 +492,9 @@ func (r *run) judge() {
 	}
 	if r.cfg.Set != SetLying {
 		r.oracle.Judge(r.audit != nil && r.audit.atEnd)
+		if r.player != nil {
+			r.player.judge(r.audit != nil && r.audit.atEnd)
+		}
 	}
 	if r.oracle.Rule != "" {
 		r.w.Fail(r.oracle.Rule, r.oracle.Text)
@@ -502,6 +521,13 @@ func (r *run) stuck() string {
 		for _, at := range m.c.Reading() {
 			position, end := m.c.Position(at)
 			fmt.Fprintf(&b, "; a member is at %d of %d in %s-%d", position, end, at.Topic, at.Partition)
+		}
+	}
+	if r.player != nil {
+		for _, what := range []string{r.player.alive(), r.player.flushed(), r.player.audited()} {
+			if what != "" {
+				b.WriteString("; " + what)
+			}
 		}
 	}
 	if r.refused != "" {
@@ -535,7 +561,7 @@ func (r *run) result(seed uint64) Result {
 	marks := new(core.Marks)
 	*marks = w.Marks // a pointer into the world would keep all of it alive as long as its result
 	res := Result{Seed: seed, Set: r.cfg.Set, Failure: w.Failure, Hash: w.Hash, Events: w.Events, Steps: w.Steps, Acked: r.oracle.Acked,
-		Read: r.oracle.Read, Calm: r.stage == stageDone, Time: w.now, Counts: w.Counts, Net: w.Net.Counts, Marks: marks}
+		Read: r.oracle.Read, Calm: r.stage == stageDone, Time: w.now, Counts: w.Counts, Net: w.Net.Counts, Marks: marks, Deeds: r.deeds}
 	for _, n := range w.Nodes {
 		for i, c := range n.Disk.Counts {
 			res.Disk[i] += c

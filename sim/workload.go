@@ -144,29 +144,32 @@ func (a *producing) drain() {
 
 // reading owns a consumer, by offset or in a group.
 type reading struct {
-	r      *run
-	group  string // whose member it is, or empty
-	place  int    // which of its members
-	owned  []core.TopicPartition
-	toldAt int64
-	argued []core.TopicPartition // owned here, and another was given them meanwhile
-	number int                   // at the oracle
-	entity uint64
-	c      *client.Consumer
-	topics []int // by offset: what it reads
-	next   core.Time
-	pause  core.Time
-	limit  int
-	audit  bool
-	booted bool
-	at     []core.TopicPartition
-	atEnd  bool
-	got    int
-	errors int
-	exit   bool // the group refuses it: its process ends, and is started again
+	r        *run
+	group    string    // whose member it is, or empty
+	place    int       // which of its members
+	instance string    // its instance id, if it is static
+	stay     core.Time // how long it stays in the group; then when it leaves of its own
+	leaving  bool
+	owned    []core.TopicPartition
+	toldAt   int64
+	argued   []core.TopicPartition // owned here, and another was given them meanwhile
+	number   int                   // at the oracle
+	entity   uint64
+	c        *client.Consumer
+	topics   []int // by offset: what it reads
+	next     core.Time
+	pause    core.Time
+	limit    int
+	audit    bool
+	booted   bool
+	at       []core.TopicPartition
+	atEnd    bool
+	got      int
+	errors   int
+	exit     bool // the group refuses it: its process ends, and is started again
 }
 
-func (a *reading) Next() core.Time { return min(a.next, a.c.Next()) }
+func (a *reading) Next() core.Time { return min(a.next, a.stay, a.c.Next()) }
 
 func (a *reading) Step(now core.Now, ev *core.Event, out *core.Out) {
 	if a.c.Mine(ev) {
@@ -174,6 +177,7 @@ func (a *reading) Step(now core.Now, ev *core.Event, out *core.Out) {
 	}
 	if ev.Kind == core.Boot {
 		a.next = now.Mono
+		a.stay = now.Mono.After(a.stay)
 		for _, t := range a.topics {
 			for p := range a.r.cfg.Topics[t].partitions {
 				a.at = append(a.at, core.TopicPartition{Topic: a.r.cfg.Topics[t].name, Partition: p})
@@ -194,6 +198,7 @@ func (a *reading) Step(now core.Now, ev *core.Event, out *core.Out) {
 		}
 		a.tidings()
 	}
+	a.leaves(now, out)
 	if a.exit {
 		out.Exit(1)
 	}

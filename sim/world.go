@@ -49,6 +49,7 @@ const (
 	siteHostile
 	siteTopology
 	siteAdmin
+	siteWorkload
 )
 
 // Node is a place where a machine runs.

@@ -72,6 +72,12 @@ func spoken(key int16) (lo, hi int16, ok bool) {
 		return 0, 2, true
 	case kmsg.InitProducerID:
 		return 0, 5, true
+	case kmsg.AddPartitionsToTxn:
+		return 0, 3, true // from version 4 on brokers ask it (KIP-890)
+	case kmsg.AddOffsetsToTxn:
+		return 0, 4, true
+	case kmsg.EndTxn, kmsg.TxnOffsetCommit:
+		return 0, 5, true
 	case kmsg.OffsetForLeaderEpoch:
 		return 2, 4, true
 	case kmsg.DescribeConfigs:

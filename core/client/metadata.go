@@ -71,8 +71,19 @@ type partition struct {
 	offline  []core.NodeID
 }
 
+// coordinatorKind says whose coordinator is meant: a group's or a transactional id's.
+type coordinatorKind int8
+
+const (
+	ofGroup coordinatorKind = iota
+	ofTransactions
+)
+
+func (k coordinatorKind) String() string { return [...]string{"group", "transactional id"}[k] }
+
 type coordinatorOf struct {
-	key       string // the group
+	kind      coordinatorKind
+	key       string // the group, or the transactional id
 	node      core.NodeID
 	failsThen int // failures of its connection when it was named; below 0: not yet looked
 	asking    bool
@@ -415,14 +426,19 @@ func (c *cluster) hint(p core.TopicPartition, leader core.NodeID, epoch core.Epo
 // coordinator returns a connection to the coordinator of a group, ready for a request, or nil while it
 // looks for one.
 func (c *cluster) coordinator(now core.Now, group string, l link.Lane, out *core.Out) *link.Peer {
-	i := slices.IndexFunc(c.coordinators, func(k coordinatorOf) bool { return k.key == group })
+	return c.coordinatorFor(now, ofGroup, group, l, out)
+}
+
+// coordinatorFor is coordinator for either kind.
+func (c *cluster) coordinatorFor(now core.Now, kind coordinatorKind, key string, l link.Lane, out *core.Out) *link.Peer {
+	i := slices.IndexFunc(c.coordinators, func(k coordinatorOf) bool { return k.kind == kind && k.key == key })
 	if i < 0 {
 		if len(c.coordinators) >= coordinatorsMax {
 			c.coordinators = c.coordinators[:0] // they are only remembered to save a question
 			c.generation++
 		}
 		i = len(c.coordinators)
-		c.coordinators = append(c.coordinators, coordinatorOf{key: group, node: core.NoNode})
+		c.coordinators = append(c.coordinators, coordinatorOf{kind: kind, key: key, node: core.NoNode})
 	}
 	k := &c.coordinators[i]
 	if p := c.node(now, k.node, l, out); p != nil {
@@ -452,14 +468,14 @@ func (c *cluster) coordinator(now core.Now, group string, l link.Lane, out *core
 		return nil
 	}
 	v, ok := versionOf(p, int16(kmsg.FindCoordinator), -1)
-	if !ok {
+	if !ok || v == 0 && kind != ofGroup {
 		k.why, k.retryAt = Failure{Code: wire.UnsupportedVersion, Text: "FindCoordinator"}, now.Mono.After(c.opt.RetryMax)
 		c.pool.WakeAt(k.retryAt)
 		return nil
 	}
 	q := kmsg.NewFindCoordinatorRequest()
 	q.SetVersion(v)
-	q.CoordinatorKey, q.CoordinatorKeys = group, []string{group}
+	q.CoordinatorType, q.CoordinatorKey, q.CoordinatorKeys = int8(kind), key, []string{key}
 	k.asking = true
 	c.pool.Send(now, p, link.Ask{Kind: askCoordinator, A: uint64(i), B: c.generation}, &q, c.opt.RequestTime, out)
 	return nil
@@ -485,7 +501,7 @@ func (c *cluster) found(now core.Now, r *link.Reply) {
 	k := &c.coordinators[r.Ask.A]
 	k.asking = false
 	if !ok || code != wire.None || id < 0 {
-		k.why = Failure{Code: code, Errno: r.Errs, Text: "looking for the coordinator of group " + k.key}
+		k.why = Failure{Code: code, Errno: r.Errs, Text: "looking for the coordinator of " + k.kind.String() + " " + k.key}
 		k.retryAt = now.Mono.After(c.backoff(k.fails))
 		k.fails++
 		return
@@ -499,8 +515,13 @@ func (c *cluster) found(now core.Now, r *link.Reply) {
 
 // lostCoordinator takes back what was believed of a group's coordinator.
 func (c *cluster) lostCoordinator(now core.Now, group string) {
+	c.lostCoordinatorFor(now, ofGroup, group)
+}
+
+// lostCoordinatorFor is lostCoordinator for either kind.
+func (c *cluster) lostCoordinatorFor(now core.Now, kind coordinatorKind, key string) {
 	for i := range c.coordinators {
-		if k := &c.coordinators[i]; k.key == group && k.node >= 0 {
+		if k := &c.coordinators[i]; k.kind == kind && k.key == key && k.node >= 0 {
 			k.node = core.NoNode
 			k.retryAt = now.Mono.After(c.backoff(k.fails))
 			k.fails++

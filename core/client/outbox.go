@@ -223,7 +223,8 @@ func fateOf(s *sending) Fate {
 func (p *Producer) finish(b *outbox, j int, f Fate, why Failure) {
 	s := &b.batches[j]
 	if f != Did && s.encoded != nil && !p.opt.NotIdempotent {
-		b.reset = true
+		p.txn.bump = p.transactional()
+		b.reset = !p.transactional()
 	}
 	for i := range s.list {
 		p.resolve(&s.list[i], b.at, -1, -1, f, why)
@@ -314,7 +315,7 @@ func (p *Producer) encode(b *outbox, s *sending) {
 func after(s int32, n int) int32 { return int32((int64(s) + int64(n)) & math.MaxInt32) }
 
 func (p *Producer) encodeAt(b *outbox, s *sending, sequence int32) {
-	o := batch.Options{Codec: p.opt.Codec, Level: p.opt.Level, LeaderEpoch: -1}
+	o := batch.Options{Codec: p.opt.Codec, Level: p.opt.Level, LeaderEpoch: -1, Transactional: p.transactional()}
 	if sequence >= 0 {
 		o.Producer = &batch.Producer{ID: b.producerID, Epoch: b.epoch, Sequence: sequence}
 	}
@@ -334,7 +335,7 @@ func (p *Producer) request(now core.Now, node core.NodeID, out *core.Out) bool {
 	size, byID := 0, true
 	for k := range p.outboxes {
 		b := &p.outboxes[(p.turn+k)%len(p.outboxes)]
-		if len(b.batches) == b.inflight {
+		if len(b.batches) == b.inflight || p.transactional() && !p.txn.holds(b.at) {
 			continue
 		}
 		leader, _ := p.leader(b.at)
@@ -376,6 +377,13 @@ func (p *Producer) request(now core.Now, node core.NodeID, out *core.Out) bool {
 	limit := int16(-1)
 	if !byID {
 		limit = 12 // from version 13 on topics go by their id (KIP-516)
+	}
+	if p.transactional() {
+		q.TransactionID = kmsg.StringPtr(p.opt.TransactionalID)
+		if !p.txn.v2 {
+			limit = 11 // from version 12 on the leader adds the partition to the transaction by itself (KIP-890)
+		}
+		p.txn.begun = true
 	}
 	v, ok := versionOf(to, int16(kmsg.Produce), limit)
 	if !ok || p.opt.Codec == batch.Zstd && v < 7 {

@@ -62,6 +62,10 @@ type ProducerOptions struct {
 	RequestBytes  int       // max.request.size
 	BufferBytes   int       // buffer.memory: then Send refuses
 	DeliveryTime  core.Time // delivery.timeout.ms: counted from Send; a request that is out by then is waited for
+
+	// TransactionalID makes the producer a transactional one: records are sent between Begin and Commit or Abort (txn.go).
+	TransactionalID string
+	TransactionTime core.Time // transaction.timeout.ms: then the coordinator aborts what is open
 }
 
 // windowBatches is how many batches of one producer a partition remembers, and so how many may be unresolved.
@@ -71,6 +75,7 @@ const windowBatches = 5
 const (
 	askInit uint8 = 1 + iota
 	askProduce
+	askTxn // anything that belongs to a transaction
 )
 
 // Producer sends records. What it promises when it is idempotent: a record whose fate is Did is stored
@@ -103,6 +108,8 @@ type Producer struct {
 	initAt     core.Time // no InitProducerId before
 	initFails  int
 	initWhy    Failure
+
+	txn transaction
 }
 
 // held is a record on its way.
@@ -162,6 +169,12 @@ func NewProducer(o ProducerOptions) *Producer {
 	if o.DeliveryTime == 0 {
 		o.DeliveryTime = 120 * core.Second
 	}
+	if o.TransactionTime == 0 {
+		o.TransactionTime = core.Minute
+	}
+	if o.TransactionalID != "" {
+		o.Acks, o.NotIdempotent = AcksAll, false
+	}
 	if o.Acks != AcksAll {
 		o.NotIdempotent = true // an idempotent producer needs every replica to remember it
 	}
@@ -193,6 +206,10 @@ func (p *Producer) Send(now core.Now, r Record, out *core.Out) RecordID {
 	}
 	p.lastID++
 	h.id = p.lastID
+	if p.transactional() && p.txn.state != TxnOpen {
+		p.results = append(p.results, p.outside(&h))
+		return h.id
+	}
 	p.buffered += h.bytes()
 	p.pending++
 	if h.bytes()+batch.HeaderBytes > p.opt.RequestBytes {
@@ -231,6 +248,9 @@ func (p *Producer) Trouble() Failure {
 	if !p.initWhy.None() {
 		return p.initWhy
 	}
+	if p.transactional() && !p.txn.why.None() {
+		return p.txn.why
+	}
 	return p.trouble()
 }
 
@@ -240,6 +260,7 @@ func (p *Producer) Close(now core.Now, out *core.Out) {
 	p.react(now, out)
 	p.pool.Stepped()
 	p.closed = true
+	p.txn.over(Failure{Text: "the producer was closed"})
 	for i := range p.outboxes {
 		for j := range p.outboxes[i].batches {
 			if s := &p.outboxes[i].batches[j]; s.request != 0 { // left, and nobody will answer (acks none)
@@ -258,6 +279,9 @@ func (p *Producer) resolve(h *held, at core.TopicPartition, off core.Offset, ts 
 		ts = h.rec.Timestamp
 	}
 	p.results = append(p.results, Result{ID: h.id, At: at, Offset: off, Timestamp: ts, Fate: f, Failure: why})
+	if f != Did && p.transactional() {
+		p.txn.sicken(why)
+	}
 	p.buffered -= h.bytes()
 	p.pending--
 	core.Must(p.pending >= 0, "a record has one result")
@@ -269,16 +293,23 @@ func (p *Producer) resolve(h *held, at core.TopicPartition, off core.Offset, ts 
 // advance does whatever can be done now.
 func (p *Producer) advance(now core.Now, out *core.Out) {
 	p.pool.Sleep()
-	if p.closed || p.pending == 0 && len(p.wanted) == 0 {
+	if p.closed || p.pending == 0 && len(p.wanted) == 0 && !p.transactional() {
 		return
 	}
 	p.deliver(now, out)
+	if p.transactional() {
+		p.tendTxn(now, out)
+		p.drop()
+	}
 	p.tend(now, out) // last: what went before may have found the metadata wanting
 }
 
 func (p *Producer) deliver(now core.Now, out *core.Out) {
 	p.placeWaiting(now)
 	p.giveUp(now.Mono, Failure{})
+	if p.transactional() {
+		p.drop()
+	}
 	if p.pending == 0 {
 		return
 	}
@@ -287,7 +318,7 @@ func (p *Producer) deliver(now core.Now, out *core.Out) {
 			p.renumber(b, out)
 		}
 	}
-	if !p.opt.NotIdempotent && !p.identify(now, out) {
+	if p.transactional() && !p.txn.ready() || !p.transactional() && !p.opt.NotIdempotent && !p.identify(now, out) {
 		return
 	}
 	for i := range p.brokers {
@@ -304,6 +335,8 @@ func (p *Producer) react(now core.Now, out *core.Out) {
 		case p.replied(now, &r, out):
 		case r.Ask.Kind == askInit:
 			p.identified(now, &r, out)
+		case r.Ask.Kind == askTxn:
+			p.txnReplied(now, &r, out)
 		case r.Ask.Kind == askProduce:
 			p.produced(now, &r, out)
 		}

@@ -93,7 +93,11 @@ func (p *Producer) answered1(now core.Now, b *outbox, j int, a *kmsg.ProduceResp
 		code == wire.ProducerFenced:
 		// The broker has lost what it knew of this producer, or never had a batch that we gave up.
 		out.Mark("client.sequence-refused")
-		if p.opt.NotIdempotent {
+		if p.transactional() && code == wire.ProducerFenced {
+			p.txn.die(why)
+		}
+		if p.opt.NotIdempotent || p.transactional() { // a transaction that lacks a batch is aborted
+			p.txn.bump = true
 			p.finish(b, j, fateOf(s), why)
 			return
 		}
@@ -106,6 +110,9 @@ func (p *Producer) answered1(now core.Now, b *outbox, j int, a *kmsg.ProduceResp
 		}
 		p.again(now, b, j, why)
 	default:
+		if p.transactional() && fatal(code) {
+			p.txn.die(why)
+		}
 		p.finish(b, j, fateOf(s), why)
 	}
 }
@@ -114,7 +121,7 @@ func (p *Producer) answered1(now core.Now, b *outbox, j int, a *kmsg.ProduceResp
 func mayBeStored(code wire.Code) bool {
 	switch code {
 	case wire.NotEnoughReplicas, wire.CorruptMessage, wire.UnknownTopicID, wire.InconsistentTopicID, wire.ThrottlingQuotaExceeded,
-		wire.LeaderNotAvailable:
+		wire.LeaderNotAvailable, wire.ConcurrentTransactions:
 		return false // refused before the append
 	case wire.UnknownServerError:
 		return true

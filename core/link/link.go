@@ -27,6 +27,7 @@ const (
 	opsMax      = 1 << 16 // dials, and sends without reply, in flight
 	flightsMax  = 64      // unanswered requests of one connection, whatever the options say
 	versionsMax = 512     // rows believed from one ApiVersions reply
+	featuresMax = 64      // features believed from one, likewise
 )
 
 // Options say how a pool dials and how long it waits.
@@ -117,6 +118,15 @@ type Pool struct {
 	broke bool        // a connection failed since the owner last looked
 	wake  core.Time   // the owner wishes to be stepped then; set anew by each of its advances
 	got   []Reply     // of this Step; reused
+
+	features      []feature // finalized in the cluster, as the newest of all ApiVersions replies said (KIP-584)
+	featuresEpoch int64     // how new that was
+}
+
+// feature is one that is finalized, and its level.
+type feature struct {
+	name  string
+	level int16
 }
 
 // New makes a pool without connections.
@@ -518,7 +528,29 @@ func (n *Pool) negotiated(now core.Now, p *Peer, frame []byte, out *core.Out) {
 		p.versions = append(p.versions, versionRange{k.ApiKey, k.MinVersion, k.MaxVersion})
 	}
 	slices.SortFunc(p.versions, func(a, b versionRange) int { return int(a.key) - int(b.key) })
+	n.learnFeatures(resp)
 	p.state, p.until, p.why = ready, core.Never, core.OK
+}
+
+// learnFeatures believes the newest word on what is finalized: another node may lag behind.
+func (n *Pool) learnFeatures(resp *kmsg.ApiVersionsResponse) {
+	if resp.FinalizedFeaturesEpoch < n.featuresEpoch || len(resp.FinalizedFeatures) > featuresMax {
+		return
+	}
+	n.featuresEpoch, n.features = resp.FinalizedFeaturesEpoch, nil
+	for _, f := range resp.FinalizedFeatures {
+		n.features = append(n.features, feature{f.Name, f.MaxVersionLevel})
+	}
+}
+
+// Feature is the level at which a feature is finalized in the cluster, as far as known; 0 is not at all.
+func (n *Pool) Feature(name string) int16 {
+	for i := range n.features {
+		if n.features[i].name == name {
+			return n.features[i].level
+		}
+	}
+	return 0
 }
 
 // Version picks the newest version of a request from lo to hi that the other side speaks too. It reports false if there
