@@ -40,6 +40,9 @@ func (s *Store) Append(now core.Now, id LogID, b []byte, epoch core.Epoch, out *
 // AppendExact appends batches that have their offsets and epochs: those of a leader, or of the metadata log. All or
 // none are taken. The rule for b is that of Append.
 func (s *Store) AppendExact(now core.Now, id LogID, b []byte, out *core.Out) AppendError {
+	if l := s.live(id); l != nil && l.state == damaged && !s.stop.on {
+		return s.patch(l, b, out)
+	}
 	l, err := s.appendable(id)
 	if err != AppendOK {
 		return err

@@ -21,6 +21,8 @@
 //	          of rolled segments, any number of seeks and reads; while it is cut (Truncate) no appends.
 //	offline   a write or sync failed, or damage was found. Nothing more is done with its files; what is above the last
 //	          durable end is believed from no read, not after a restart either.
+//	damaged   bytes below the recovery point are not what was written. It serves nobody; what others know of it is written
+//	          over the damage, and it is loaded on: see repair.go.
 //	deleting  its directory is being renamed; it is no longer found by name. Then gone: Log answers an empty one.
 //
 // # States of a segment

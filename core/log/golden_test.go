@@ -18,6 +18,7 @@ type script struct {
 	cfg  Config
 	id   LogID
 	fail map[core.EffectKind]int // effects of a kind until one fails
+	peer []batch.View            // the batches of another replica, see peer_test.go
 }
 
 // Scripts: commands in, what a reader of the log sees out.
@@ -221,7 +222,9 @@ func (s *script) command(t *testing.T, d *datadriven.TestData, b *strings.Builde
 		require.NotNil(t, n)
 		fmt.Fprintf(b, "%s\n", strings.TrimRight(string(n.data), "\n"))
 	default:
-		t.Fatalf("unknown command %s", d.Cmd)
+		if !s.peerCommand(t, d, b) {
+			t.Fatalf("unknown command %s", d.Cmd)
+		}
 	}
 }
 

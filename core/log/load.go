@@ -32,6 +32,9 @@ type load struct {
 	oldest bool         // even the epochs have to be gathered: scan from the oldest segment
 	at     core.Offset  // the log is being emptied: where it is to begin
 	hide   core.Offset  // … and a start above everything that it held
+	checks bool         // everything from the segment at check on is to be scanned
+	check  core.Offset
+	hurt   hurt // of a damaged log, see repair.go
 }
 
 type loadStage uint8
@@ -60,6 +63,12 @@ const (
 	loadWiped
 	loadLower
 	loadStart
+	loadQuiet // from here: the log is damaged, see repair.go
+	loadWant
+	loadPatch
+	loadPatched
+	loadSink
+	loadRise
 )
 
 func (l *Log) finishing() bool {
@@ -111,6 +120,11 @@ func (s *Store) loadStep(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 		out.SyncDir(s.start(l, op{kind: opLoad}), s.cfg.Dir)
 	case loadParent:
 		s.loadedAll(now, l, out)
+	case loadPatch:
+		d.stage = loadPatched
+		out.Sync(s.start(l, op{kind: opLoad}), l.segs[d.i].file)
+	case loadPatched:
+		s.scanNext(now, l, out)
 	case loadWipeList:
 		s.wipe(l, ev, out)
 	case loadWiped:
@@ -277,6 +291,9 @@ func (l *Log) unsealed() int {
 	p := l.load.point
 	if !l.load.clean {
 		p--
+	}
+	if l.load.checks {
+		p = min(p, l.load.check)
 	}
 	return l.at(max(p, l.start))
 }

@@ -14,11 +14,12 @@ const (
 	loading
 	online
 	offline
+	damaged // bytes below the recovery point are lost here: see repair.go
 	deleting
 	gone
 )
 
-var stateNames = [...]string{"creating", "loading", "online", "offline", "deleting", "gone"}
+var stateNames = [...]string{"creating", "loading", "online", "offline", "damaged", "deleting", "gone"}
 
 // Log is one partition's log.
 //
@@ -32,7 +33,7 @@ type Log struct {
 	cfg      Config
 	known    bool // cfg is the partition's own, not a default: only then retention may act
 	state    state
-	why      string // it is offline
+	why      string // it is offline, or damaged
 	dir      string
 	grave    string // what dir becomes when the log is deleted
 	inFlight int
@@ -68,6 +69,7 @@ type Log struct {
 	made   created
 	load   *load
 	reload bool // it is being loaded after a cut, not at boot
+	placed bool // its place among the loads at boot has been given back: it was found damaged
 	cut    *cut
 }
 
@@ -140,7 +142,7 @@ func (l *Log) Online() bool { return l.state == online }
 // Busy reports whether the log is being cut or emptied: nothing may be appended, and its end is about to fall.
 func (l *Log) Busy() bool { return l.cut != nil || l.reload }
 
-// Offline says why the log is offline; empty if it is not.
+// Offline says why the log is offline, or damaged; empty if it is not.
 func (l *Log) Offline() string { return l.why }
 
 // Segments describes the segments, oldest first.

@@ -158,7 +158,7 @@ func (s *Store) checked(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 			s.cutHere(l, g, out)
 			return
 		}
-		if !s.fits(l, g, v) {
+		if !s.fits(l, g, v) || d.hurt.distrust && d.hurt.seg == g.base && d.hurt.pos == g.size {
 			how = endedBad
 			break
 		}
@@ -196,8 +196,10 @@ func (s *Store) fits(l *Log, g *segment, v batch.View) bool {
 		return false
 	case !d.tail && v.LeaderEpoch() >= 0 && v.LeaderEpoch() < l.Epoch():
 		return false
-	case v.BaseOffset() > l.end && l.end < d.point && v.BaseOffset() >= d.point && !d.clean:
+	case v.BaseOffset() > l.end && l.end < d.point && last >= d.point && d.point > l.start && !d.clean:
 		return false // the point is where a batch began: nothing may reach over it, so this base offset is not the one that was written
+	case !d.epochFits(v):
+		return false
 	case v.BaseOffset() > l.end && l.end >= d.point && !d.clean && !compactedAlways(l.p.Topic):
 		return false // above the recovery point nothing was compacted yet, so a hole is a batch that got lost
 	}
@@ -214,6 +216,9 @@ func (s *Store) fold(l *Log, g *segment, v batch.View, m marker) {
 	}
 	g.add(v, l.cfg.IndexInterval)
 	l.end = g.end
+	if gap && v.LastOffset() >= d.hurt.mended {
+		d.hurt.gapSeg, d.hurt.gapPos, d.hurt.gapEnd = g.base, pos, g.size
+	}
 	if l.end > d.point {
 		if n := len(d.doubt); n > 0 && d.doubt[n-1].seg == g.base {
 			d.doubt[n-1].to, d.doubt[n-1].gaps = g.size, d.doubt[n-1].gaps || gap
@@ -228,10 +233,13 @@ func (s *Store) fold(l *Log, g *segment, v batch.View, m marker) {
 func (s *Store) fault(l *Log, why string, out *core.Out) {
 	d := l.load
 	g := l.segs[d.i]
-	where := why + " at offset " + strconv.FormatInt(int64(l.end), 10) + ", byte " + strconv.FormatInt(g.size, 10) + " of " + segmentName(g.base, ".log")
-	if l.end < d.point {
-		out.Mark("log.damaged")
-		s.fail(l, "damaged: "+where+", below the recovery point "+strconv.FormatInt(int64(d.point), 10), out)
+	where := damagedWhere(why, l, g)
+	switch {
+	case l.spent():
+		s.trim(l, g, out)
+		return
+	case l.end < d.point:
+		s.hurtHere(l, "damaged: "+where+", below the recovery point "+strconv.FormatInt(int64(d.point), 10), out)
 		return
 	}
 	out.Mark("log.torn-tail")
@@ -311,6 +319,8 @@ func (s *Store) drained(now core.Now, l *Log, out *core.Out) {
 	switch l.load.stage {
 	case loadTidy:
 		s.loadMeta(now, l, out)
+	case loadQuiet:
+		s.hurtNow(l, out)
 	case loadForget:
 		l.load.stage = loadWipeList
 		out.List(s.start(l, op{kind: opLoad}), l.dir)
@@ -371,10 +381,11 @@ func (s *Store) finishLoad(now core.Now, l *Log, out *core.Out) {
 	what := Loaded
 	if l.reload {
 		what = Truncated
-	} else {
+	} else if !l.placed {
 		s.loadEnded(out)
 	}
 	l.state, l.load, l.reload = online, nil, false
+	s.healed(l, out)
 	s.saveEpochs(l, out)
 	s.dirtyPoint(now, pointRecovery)
 	if l.p.Topic == metadataTopic {

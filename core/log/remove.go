@@ -32,7 +32,7 @@ func (s *Store) giveUp(now core.Now, id LogID, suffix string, out *core.Out) {
 		s.changed(Change{ID: id, What: Gone})
 		return
 	}
-	wasLoading := l.state == loading && !l.reload
+	wasLoading := l.state == loading && !l.reload && !l.placed
 	for _, g := range l.segs {
 		out.CloseFile(0, g.file)
 	}

@@ -21,6 +21,10 @@ import (
 //     to it, so that nothing seems to be missing, and then the start. A crash before finds the empty log at hide.
 //   - The empty directory is loaded.
 func (s *Store) Restart(now core.Now, id LogID, at core.Offset, out *core.Out) AppendError {
+	if l := s.live(id); l != nil && l.state == damaged && !s.stop.on {
+		s.restartDamaged(l, at, out)
+		return AppendOK
+	}
 	l, err := s.appendable(id)
 	if err != AppendOK {
 		return err
@@ -44,6 +48,9 @@ func (l *Log) pin(kind pointKind) (core.Offset, bool) {
 	d := l.load
 	if l.state != loading || d == nil || d.stage < loadHide {
 		return 0, false
+	}
+	if d.stage >= loadQuiet {
+		return l.pinDamaged(kind)
 	}
 	switch {
 	case kind == pointStart && d.stage == loadStart:
@@ -76,6 +83,8 @@ func (s *Store) pointed(l *Log, out *core.Out) {
 		if l.saved[pointStart] == d.at {
 			s.loadEmpty(l, out)
 		}
+	case loadSink, loadRise:
+		s.pointedDamaged(l, out)
 	}
 }
 

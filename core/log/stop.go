@@ -52,7 +52,7 @@ func (s *Store) stopStep(now core.Now, out *core.Out) {
 	for _, id := range s.order {
 		l := s.logs[id]
 		switch {
-		case l.state == offline:
+		case l.state == offline || l.state == damaged:
 			p.unsafe = "log " + l.name() + " is offline"
 		case l.state != online || l.cut != nil:
 			return // its change of state comes first

@@ -36,6 +36,7 @@ type Store struct {
 	seeks    map[Ticket]*seek
 	removals []removal
 	stop     stopping
+	repairs  Repairs
 
 	brokerEpoch   core.BrokerEpoch // for the clean marker
 	previousEpoch core.BrokerEpoch // from the clean marker, or -1
@@ -257,7 +258,7 @@ func (s *Store) fail(l *Log, why string, out *core.Out) {
 		return
 	}
 	out.Mark("log.offline")
-	wasLoading := l.state == loading && !l.reload
+	wasLoading := l.state == loading && !l.reload && !l.placed
 	l.state, l.why, l.load, l.cut = offline, why, nil, nil
 	out.Note(core.Error, "log "+l.name()+" is offline: "+why)
 	s.changed(Change{ID: l.id, What: Failed, Note: why})

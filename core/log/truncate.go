@@ -24,6 +24,10 @@ const (
 // the log has promised. If it returns AppendOK, Truncated follows, with the new end; LogBusy also says that the start is
 // being raised above to.
 func (s *Store) Truncate(now core.Now, id LogID, to core.Offset, out *core.Out) AppendError {
+	if l := s.live(id); l != nil && l.state == damaged && !s.stop.on {
+		s.cutDamaged(l, to, out)
+		return AppendOK
+	}
 	l, err := s.appendable(id)
 	if err != AppendOK {
 		return err
