@@ -126,7 +126,7 @@ func (d *Disk) erase(n *inode) {
 		}
 	}
 	n.slots, n.size, n.platten, n.resized = nil, 0, 0, false
-	n.cur, n.dur, n.pending = nil, nil, nil
+	n.cur, n.dur, n.pending, n.harms = nil, nil, nil, nil
 }
 
 // loseEntries decides which changes of directories outlive the crash. Some file systems keep them in order,
@@ -252,6 +252,7 @@ func (d *Disk) loseSectors(n *inode) {
 		s.cache, s.plat, s.dirty, s.dropped = p, p, 0, 0
 	}
 	n.size, n.platten, n.resized = size, size, false
+	n.harmsCrashed()
 	d.zeroBeyond(n)
 }
 
@@ -312,22 +313,10 @@ func (d *Disk) Rot(part, suffix string) bool {
 	}
 	n := list[d.env.Choose(siteRot, 0, uint64(len(list)))]
 	off := int64(d.env.Choose(siteRot, 1, uint64(min(n.platten, n.size)+1)))
-	i := int(off / pageBytes)
-	if off >= n.size || i >= len(n.slots) || n.slots[i].plat == nil || n.slots[i].cache == nil {
+	if off >= n.size || !n.synced(off) {
 		return false
 	}
-	s := &n.slots[i]
-	if s.dirty|s.dropped != 0 && (s.dirty|s.dropped)>>(off%pageBytes/sectorBytes)&1 != 0 {
-		return false // this sector is not synced
-	}
-	bit := byte(1) << d.env.Choose(siteRot, 2, 8)
-	s.plat[off%pageBytes] ^= bit
-	if s.cache != s.plat {
-		s.cache[off%pageBytes] ^= bit
-	}
-	d.Counts[Rotten]++
-	d.damage(n, off, "bit rot")
-	return true
+	return d.Rots(d.pathOf(n.ino), off, uint8(d.env.Choose(siteRot, 2, 8)))
 }
 
 // pathOf finds a path to an inode.
@@ -350,7 +339,7 @@ func (d *Disk) pathUnder(dir, ino uint32) (string, bool) {
 	return "", false
 }
 
-// File returns what the cache holds of a file, for judges and tests.
+// File returns what the machine would read of a file, for judges and tests.
 func (d *Disk) File(path string) ([]byte, bool) { return d.FileInto(path, nil) }
 
 // FileInto is File with room for the bytes: what it returns lies in room if there is enough of it.
@@ -363,7 +352,7 @@ func (d *Disk) FileInto(path string, room []byte) ([]byte, bool) {
 		room = make([]byte, n.size, 2*n.size)
 	}
 	b := room[:n.size]
-	n.read(0, b)
+	n.readHarmed(0, b)
 	return b, true
 }
 

@@ -140,6 +140,7 @@ type inode struct {
 	size    int64 // as the cache has it
 	platten int64 // size on the platter
 	resized bool  // size is to be synced
+	harms   []harm
 	cur     []entry
 	dur     []entry
 	pending []change // what cur has and dur has not, in order
@@ -192,7 +193,7 @@ type Disk struct {
 	Weather Weather
 	Counts  [CounterCount]uint64
 	Check   bool
-	Damage  []Damaged // what was destroyed below the synced point, in order
+	Damage  []Damaged // what was destroyed, in order
 	total   int64
 	used    int64
 	inodes  []*inode

@@ -322,7 +322,7 @@ func (d *Disk) readOp(n *inode, o *op) ([]byte, core.Errno) {
 		size, err = max(0, n.size-off), core.ShortRead
 	}
 	b := d.env.Buffer(int(size))
-	n.read(off, b)
+	n.readHarmed(off, b)
 	return b, err
 }
 
@@ -353,7 +353,7 @@ func (d *Disk) ReadRange(f core.FileID, off int64, dst []byte) bool {
 		d.Counts[ReadError]++
 		return false
 	}
-	h.node.read(off, dst)
+	h.node.readHarmed(off, dst)
 	return true
 }
 

@@ -100,12 +100,34 @@ func (d *Disk) write(n *inode, o *op) core.Errno {
 	}
 	if o.odd && n.size > int64(min(len(b), pageBytes))+2*sectorBytes {
 		d.Counts[MisdirectedWrite]++
-		off = int64(d.env.Choose(siteMisdirect, n.entity, uint64((n.size-int64(min(len(b), pageBytes)))/sectorBytes))) * sectorBytes
-		b = b[:min(len(b), pageBytes)]
-		d.damage(n, off, "misdirected write")
+		d.misdirect(n, off, b)
+		return core.OK
 	}
 	d.put(n, off, b)
+	n.cure(off, int64(len(b)))
 	return core.OK
+}
+
+// misdirect writes to another place of the file: the first page of it overwrites what is there, and where it should be stays what was.
+func (d *Disk) misdirect(n *inode, off int64, b []byte) {
+	astray := b[:min(len(b), pageBytes)]
+	to := int64(d.env.Choose(siteMisdirect, n.entity, uint64((n.size-int64(len(astray)))/sectorBytes))) * sectorBytes
+	d.damage(n, to, "misdirected write")
+	stays := make([]byte, len(b))
+	n.readHarmed(off, stays)
+	d.put(n, off, b)
+	n.cure(off, int64(len(b)))
+	n.hurt(off, xor(stays, b), true)
+	there := make([]byte, len(astray))
+	n.readHarmed(to, there)
+	n.hurt(to, xor(there, astray), true)
+}
+
+func xor(a, b []byte) []byte {
+	for i := range b {
+		a[i] ^= b[i]
+	}
+	return a
 }
 
 func (d *Disk) extend(n *inode, size int64) {
@@ -128,6 +150,7 @@ func (d *Disk) resize(n *inode, size int64) {
 	}
 	d.used -= n.size - size
 	n.size, n.resized = size, true
+	n.harmsCut(size)
 	if in := int(size % pageBytes); in != 0 && int(size/pageBytes) < len(n.slots) {
 		s := &n.slots[size/pageBytes]
 		clear(d.own(s)[in:])
@@ -148,6 +171,7 @@ func (d *Disk) resize(n *inode, size int64) {
 
 // flush copies what is dirty to the platter.
 func (d *Disk) flush(n *inode) {
+	n.harmsSynced()
 	for i := range n.slots {
 		s := &n.slots[i]
 		if s.dirty == 0 {

@@ -1,6 +1,7 @@
 package disksim
 
-// Peek copies what the cache serves of a file from an offset on, for judges, and returns how many bytes there were.
+// Peek copies what was written to a file from an offset on, whatever faults made of it since, for judges, and returns how many bytes
+// there were.
 func (d *Disk) Peek(path string, off int64, dst []byte) int {
 	n := d.lookup(path)
 	if n == nil || n.dir || off >= n.size {

@@ -208,6 +208,9 @@ func (b *Broker) hostPartition(now core.Now, t *image.Topic, x *image.Partition,
 	switch {
 	case l.Offline() != "":
 		h.why = l.Offline()
+		if _, hurt := l.Damaged(); hurt {
+			b.openPartition(now, h, out)
+		}
 	case l.Online():
 		b.openPartition(now, h, out)
 	default:
@@ -228,9 +231,10 @@ func (b *Broker) openPartition(now core.Now, h *hosted, out *core.Out) {
 func (b *Broker) takeRole(now core.Now, h *hosted, out *core.Out) {
 	x := b.img.Partition(h.tp.Topic, h.tp.Partition)
 	l := b.store.Log(h.log)
-	ready := x != nil && h.open && !h.gone && !h.offline() && l.Online() && !l.Busy()
+	_, hurt := l.Damaged()
+	ready := x != nil && h.open && !h.gone && (!h.offline() && l.Online() && !l.Busy() || hurt)
 	switch {
-	case ready && x.Leader == b.cfg.NodeID && b.inService(): // the image may still have the leaderships of a former life: they are over
+	case ready && !hurt && x.Leader == b.cfg.NodeID && b.inService(): // the image may still have the leaderships of a former life: they are over
 		b.stopFollowing(h)
 		if h.leader == nil || h.leader.Epoch() != x.LeaderEpoch {
 			b.lead(now, h, x, out)

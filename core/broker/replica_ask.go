@@ -95,7 +95,11 @@ func (b *Broker) answered(now core.Now, f *fetcher, resp kmsg.Response, out *cor
 			}
 		case *kmsg.OffsetForLeaderEpochResponse:
 			if p := endIn(r, h.tp); p != nil && wire.Code(p.ErrorCode) == wire.None {
-				step = h.follower.Ended(now.Mono, b.own(h), core.Epoch(p.LeaderEpoch), core.Offset(p.EndOffset), b.ends(h))
+				if x.whole {
+					step = h.follower.EndIs(now.Mono, b.own(h), core.Offset(p.EndOffset))
+				} else {
+					step = h.follower.Ended(now.Mono, b.own(h), core.Epoch(p.LeaderEpoch), core.Offset(p.EndOffset), b.ends(h))
+				}
 				told = true
 			}
 		}

@@ -72,6 +72,7 @@ type question struct {
 	log   log.LogID
 	act   replica.Act // AskStart or AskEpoch
 	epoch core.Epoch  // AskEpoch
+	whole bool        // … of the leadership itself: where the leader's log ends
 	leads core.Epoch  // of the follower
 }
 
@@ -107,6 +108,9 @@ func (f *fetcher) find(id log.LogID) (int, bool) {
 // own is what the follower's decisions rest on.
 func (b *Broker) own(h *hosted) replica.Own {
 	l := b.store.Log(h.log)
+	if l.Offline() != "" {
+		return damagedOwn(l)
+	}
 	return replica.Own{Start: l.Start(), End: l.End(), Safe: l.Safe(), High: l.High(), Last: l.EpochBelow(l.End())}
 }
 
@@ -379,6 +383,7 @@ func (b *Broker) tookPartition(now core.Now, f *fetcher, h *hosted, p *kmsg.Fetc
 func (b *Broker) follow(now core.Now, h *hosted, s replica.Step, out *core.Out) (appended bool) {
 	node := h.follower.Leader()
 	b.placed(h, node)
+	damage, hurt := b.store.Log(h.log).Damaged()
 	if s.BelowHigh {
 		b.noteBelowHigh(now, h, s.At, out)
 	}
@@ -387,6 +392,9 @@ func (b *Broker) follow(now core.Now, h *hosted, s replica.Step, out *core.Out) 
 	case replica.Append:
 		if failed = b.store.AppendExact(now, h.log, s.Batches, out); failed == log.AppendOK {
 			b.repl.counts.bytesIn += int64(len(s.Batches))
+			if hurt { // they were copied
+				return false
+			}
 			core.Must(!h.copying.pending, "nothing is fetched above what is not safe")
 			h.copying.pending, h.copying.waits, h.copying.end = true, node, b.store.Log(h.log).End()
 			b.repl.fetcher(node).pending++
@@ -395,11 +403,16 @@ func (b *Broker) follow(now core.Now, h *hosted, s replica.Step, out *core.Out) 
 		}
 		out.Mark("broker.replica-append-failed")
 	case replica.Fetch:
-		b.told(now, h, s, out)
+		if b.told(now, h, s, out); hurt {
+			b.askWhole(h, damage, s)
+		}
 	case replica.Cut:
 		out.Mark("broker.replica-truncates")
 		failed = b.store.Truncate(now, h.log, s.At, out)
 	case replica.Begin:
+		if hurt && b.raiseStart(now, h, s.At, out) {
+			break
+		}
 		out.Mark("broker.replica-begins-anew")
 		b.note(now, core.Warn, h.name()+": begins anew at offset "+strconv.FormatInt(int64(s.At), 10)+", where the log of node "+strconv.Itoa(int(node))+" can be followed", out)
 		failed = b.store.Restart(now, h.log, s.At, out)

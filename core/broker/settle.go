@@ -130,16 +130,11 @@ func (b *Broker) logChanged(now core.Now, c log.Change, out *core.Out) {
 			b.openPartition(now, h, out)
 			b.wake(waitKey{kind: waitImage})
 		}
+		b.mended(now, h, out)
 	case log.Failed:
-		if !h.open && !h.gone && h.why == "" {
-			b.parts.count(h, -1)
-			b.wake(waitKey{kind: waitImage})
-		}
-		h.why = c.Note
-		b.counts.offlineLogs++
-		b.copied(now, h, c.What, out)
-		b.takeRole(now, h, out)
+		b.failed(now, h, c, out)
 	case log.Truncated:
+		b.mended(now, h, out)
 		b.copied(now, h, c.What, out)
 		b.takeRole(now, h, out)
 	case log.Gone:

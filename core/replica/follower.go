@@ -246,3 +246,28 @@ func (f *Follower) rest(now core.Time) Step {
 // High is the high watermark that a follower may tell readers of: what the leader told, as far as this log goes. It does
 // not fall, since what the leader of before told stands.
 func (o Own) HighFrom(leader core.Offset) core.Offset { return max(o.High, min(leader, o.End)) }
+
+// AskEnd asks where the leader's log ends; then say EndIs. A damaged replica does when the leader has nothing for it.
+func (f *Follower) AskEnd() Step {
+	if f.phase != fetching {
+		return Step{Act: Fetch, High: -1, Start: -1}
+	}
+	f.phase = asking
+	return Step{Act: AskEpoch, Epoch: f.epoch}
+}
+
+// EndIs takes the leader's answer to AskEnd. If its log ends where this one's damage begins, nothing that lies behind the damage
+// is in its history, hence nothing of it was ever committed, and it is cut off.
+func (f *Follower) EndIs(now core.Time, own Own, end core.Offset) Step {
+	switch {
+	case f.phase != asking:
+		return Step{Act: Fetch, High: -1, Start: -1}
+	case end < 0:
+		return f.rest(now)
+	case end > own.End:
+		f.phase = fetching
+		return Step{Act: Fetch, High: -1, Start: -1}
+	}
+	f.phase, f.fails = cutting, 0
+	return Step{Act: Cut, At: own.End, BelowHigh: own.End < own.High}
+}

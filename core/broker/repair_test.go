@@ -1,0 +1,100 @@
+package broker
+
+import (
+	"fmt"
+	"testing"
+
+	"klamm/core"
+
+	"github.com/stretchr/testify/require"
+)
+
+// follower is a node that follows in partition 0 of the topic.
+func (r *replicas) follower() int {
+	for i := range r.nodes {
+		if h := r.hosted(i, "t", 0); h != nil && h.follower != nil {
+			return i
+		}
+	}
+	r.t.Fatal("nobody follows")
+	return -1
+}
+
+// damage flips a bit of a segment of a node, whose process is down.
+func (r *replicas) damage(node int, segment string, at int) {
+	f := r.nodes[node].files["/data/t-0/"+segment+".log"]
+	require.NotNil(r.t, f)
+	require.Less(r.t, at, len(f.data))
+	f.data[at] ^= 4
+}
+
+// filled is a fleet whose topic has records on every copy, known as synced.
+func filled(t *testing.T, configs ...string) *replicas {
+	r := newReplicas(t, 3, "", append(configs, "min.insync.replicas=2")...)
+	for i := range 20 {
+		r.mustProduce(fmt.Sprint("a", i))
+	}
+	r.converge(2 * core.Second)
+	r.advance(10 * core.Second) // the recovery point
+	return r
+}
+
+// A follower whose log is damaged below the recovery point gets from its leader what it lacks, and is in sync again.
+func TestDamagedFollowerIsRepaired(t *testing.T) {
+	r := filled(t)
+	at := r.follower()
+	r.kill(at)
+	r.damage(at, "00000000000000000000", 200)
+	r.damage(at, "00000000000000000000", 700)
+	r.restart(at)
+	r.mustProduce("b")
+	r.converge(20 * core.Second)
+	require.Equal(t, r.sent, values(t, r.bytes(at, "t")))
+	require.EqualValues(t, 2, r.nodes[at].b.store.Repairs().Batches)
+	require.Empty(t, r.nodes[at].b.Report(r.nodes[at].now).Reasons)
+}
+
+// The leader's log starts above the damage by now: then the follower's does too.
+func TestDamageBelowTheLeadersStart(t *testing.T) {
+	r := filled(t)
+	at := r.follower()
+	r.kill(at)
+	r.damage(at, "00000000000000000000", 200)
+	require.Zero(t, r.deleteBefore(15))
+	r.restart(at)
+	r.mustProduce("b")
+	r.until("the follower is whole", 20*core.Second, func() bool {
+		h := r.hosted(at, "t", 0)
+		return h != nil && h.why == "" && r.nodes[at].b.store.Log(h.log).End() == 21
+	})
+	require.EqualValues(t, 15, r.nodes[at].b.store.Log(r.hosted(at, "t", 0).log).Start())
+}
+
+// What is damaged is in nobody's history: another leader was chosen although it lacks it. It is cut, not waited for.
+func TestDamageThatNobodyElseHas(t *testing.T) {
+	r := newReplicas(t, 3, "", "min.insync.replicas=1", "unclean.leader.election.enable=true")
+	for i := range 5 {
+		r.mustProduce(fmt.Sprint("a", i))
+	}
+	r.converge(2 * core.Second)
+	at := r.leader("t", 0)
+	for i := range r.nodes { // the others don't get the rest
+		if i != at {
+			r.cutOff(i)
+		}
+	}
+	for i := range 3 {
+		r.offer(at, fmt.Sprint("b", i))
+	}
+	r.advance(10 * core.Second)
+	r.kill(at)
+	for i := range r.nodes {
+		if i != at {
+			r.healNode(i)
+		}
+	}
+	r.damage(at, "00000000000000000000", 5*70+30)
+	r.until("another leads", 30*core.Second, func() bool { l := r.leader("t", 0); return l >= 0 && l != at })
+	r.restart(at)
+	r.converge(30 * core.Second)
+}
