@@ -55,7 +55,7 @@ type forwardTask struct {
 	q      kmsg.Request
 	number uint64
 	asked  bool
-	again  core.Time // when to send it anew, if it is not asked
+	again  core.Time   // when to send it anew, if it is not asked
 	until  core.Time
 }
 

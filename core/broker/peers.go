@@ -329,7 +329,11 @@ func (b *Broker) askController(now core.Now, kind askKind, a uint64, q kmsg.Requ
 		b.unsaid(o)
 		return
 	}
-	b.say(now, o, b.cfg.ControllerWait, out)
+	wait := b.cfg.ControllerWait
+	if kind == askForward {
+		wait = forwardWait // asked twice, what takes long is refused the second time
+	}
+	b.say(now, o, wait, out)
 }
 
 // controllerAddr is where a controller listens for other nodes; empty if that is not known.
