@@ -431,6 +431,7 @@ func (b *Broker) ready(now core.Now, out *core.Out) {
 	b.note(now, core.Info, "ready: "+b.rolesText()+" "+strconv.Itoa(int(b.cfg.NodeID))+" of cluster "+b.boot.clusterID+", "+
 		strconv.Itoa(b.img.TopicCount())+" topics, "+strconv.Itoa(b.img.PartitionCount())+" partitions, after "+ms+" ms", out)
 	b.coordinatorsReady(now, out)
+	b.txnsReady(now, out)
 	for i := range b.conns.slots {
 		if b.conns.slots[i].used {
 			b.conns.touch(int32(i))

@@ -64,6 +64,7 @@ type Broker struct {
 	ops      core.Ops[op] // table 1
 	sessions fetch.Cache
 	coords   coordinators // groups: see coordinators.go
+	txns     txns         // transactions: see txns.go
 	ids      producerIDs
 	peers    peers      // the other nodes
 	reign    reign      // the quorum, as seen here
@@ -80,7 +81,7 @@ func New() *Broker {
 	b := &Broker{ops: core.NewOps[op](tableBroker, core.OpsMax)}
 	b.img = image.Empty()
 	b.life.init()
-	b.reign.leader, b.reign.term, b.peers.next = core.NoNode, -1, core.Never
+	b.reign.leader, b.reign.term, b.peers.next, b.txns.markers.retryAt = core.NoNode, -1, core.Never, core.Never
 	b.tasks.init()
 	b.conns.init()
 	b.parts.init()
@@ -129,7 +130,7 @@ func (b *Broker) Next() core.Time {
 	if b.stage >= stageRegister {
 		next = min(next, b.lifeNext(), b.replicationNext())
 	}
-	return min(next, b.controllerNext(), b.coordinatorsNext())
+	return min(next, b.controllerNext(), b.coordinatorsNext(), b.txnsNext())
 }
 
 // done hands a finished effect to the room whose table its Op names.

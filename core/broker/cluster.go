@@ -84,9 +84,9 @@ func (b *Broker) autoCreated(now core.Now, number uint64, resp kmsg.Response, ou
 	case wire.NotController:
 		code = wire.UnknownTopicOrPartition
 	}
-	if name == offsetsTopic && code != wire.UnknownTopicOrPartition {
-		b.note(now, core.Warn, offsetsTopic+" cannot be made, so groups cannot be served: "+code.String()+" "+text+
-			"; with fewer brokers than replicas, set offsets.topic.replication.factor", out)
+	if what, setting := neededFor(name); what != "" && code != wire.UnknownTopicOrPartition {
+		b.note(now, core.Warn, name+" cannot be made, so "+what+" cannot be served: "+code.String()+" "+text+
+			"; with fewer brokers than replicas, set "+setting, out)
 	}
 	b.deliver(result{key: waitKey{kind: waitCreate, name: name}, code: code})
 }
@@ -94,8 +94,8 @@ func (b *Broker) autoCreated(now core.Now, number uint64, resp kmsg.Response, ou
 // autoCreate has a topic made for a client that asked for its metadata.
 func (b *Broker) autoCreate(now core.Now, name string, out *core.Out) wire.Code {
 	switch {
-	case name == offsetsTopic: // its own shape, whoever asks first: the cluster's defaults would lose offsets to retention
-		return b.makeOffsetsTopic(now, out)
+	case name == offsetsTopic || name == transactionsTopic: // its own shape, whoever asks first: the cluster's defaults would lose offsets to retention
+		return b.makeInternalTopic(now, name, out)
 	case controller.BadTopicName(name) != "":
 		return wire.InvalidTopicException
 	}
@@ -104,9 +104,26 @@ func (b *Broker) autoCreate(now core.Now, name string, out *core.Out) wire.Code 
 	return b.createTopic(now, t, out)
 }
 
-// makeOffsetsTopic has __consumer_offsets made.
-func (b *Broker) makeOffsetsTopic(now core.Now, out *core.Out) wire.Code {
-	shape := controller.Offsets(b.cfg.OffsetsPartitions, b.offsetsReplication(), b.cfg.OffsetsSegment)
+// neededFor says what needs a topic of the cluster's own, and which setting says how many copies it has.
+func neededFor(topic string) (what, setting string) {
+	switch topic {
+	case offsetsTopic:
+		return "groups", "offsets.topic.replication.factor"
+	case transactionsTopic:
+		return "transactions", "transaction.state.log.replication.factor"
+	}
+	return "", ""
+}
+
+// makeInternalTopic has __consumer_offsets or __transaction_state made.
+func (b *Broker) makeInternalTopic(now core.Now, name string, out *core.Out) wire.Code {
+	_, setting := neededFor(name)
+	var shape controller.InternalTopic
+	if name == transactionsTopic {
+		shape = controller.Transactions(b.cfg.TxnPartitions, b.copiesOf(setting, b.cfg.TxnReplication), b.cfg.TxnSegment, b.cfg.TxnMinISR)
+	} else {
+		shape = controller.Offsets(b.cfg.OffsetsPartitions, b.copiesOf(setting, b.cfg.OffsetsReplication), b.cfg.OffsetsSegment)
+	}
 	t := kmsg.NewCreateTopicsRequestTopic()
 	t.Topic, t.NumPartitions, t.ReplicationFactor = shape.Name, shape.Partitions, shape.Replication
 	for i := range shape.Configs {
@@ -117,13 +134,13 @@ func (b *Broker) makeOffsetsTopic(now core.Now, out *core.Out) wire.Code {
 	return b.createTopic(now, t, out)
 }
 
-// offsetsReplication is offsets.topic.replication.factor, if it was set. Its default of 3 is more than a small cluster
+// copiesOf is the number of replicas of an internal topic, if it was set. Its default of 3 is more than a small cluster
 // has: there as many as there are brokers have to do.
-func (b *Broker) offsetsReplication() int16 {
-	if _, set := b.cfg.Static.Get("offsets.topic.replication.factor"); set {
-		return b.cfg.OffsetsReplication
+func (b *Broker) copiesOf(setting string, copies int16) int16 {
+	if _, set := b.cfg.Static.Get(setting); set {
+		return copies
 	}
-	return int16(min(int(b.cfg.OffsetsReplication), max(1, len(b.img.Brokers()))))
+	return int16(min(int(copies), max(1, len(b.img.Brokers()))))
 }
 
 // madeTopic reports whether a topic that was asked for can be used, or never will: then with the reason.

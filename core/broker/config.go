@@ -12,6 +12,7 @@ import (
 	"klamm/core/log"
 	"klamm/core/quorum"
 	"klamm/core/shard"
+	"klamm/core/txn"
 )
 
 // Listener is one address at which the broker serves, and the address that it tells clients.
@@ -61,6 +62,8 @@ type Config struct {
 	OffsetsSegment     int64
 	TxnPartitions      int32
 	TxnReplication     int16
+	TxnSegment         int64
+	TxnMinISR          int
 
 	// Connections.
 	FrameBytesMax        int64
@@ -79,6 +82,10 @@ type Config struct {
 	OffsetMetadataMax                                   int
 	OffsetsLoadBuffer                                   int64
 	OffsetsCommitTimeout                                core.Time
+
+	// Transactions.
+	TxnTimeoutMax, TxnAbortCheck, TxnExpiration, TxnExpiryCheck core.Time
+	RequestTime                                                 core.Time // request.timeout.ms
 
 	// Logs.
 	CheckpointTime core.Time // log.flush.offset.checkpoint.interval.ms
@@ -116,6 +123,8 @@ type Internal struct {
 	GroupSweep      int
 	GroupsMax       int
 	GroupPending    int
+	TxnIDsMax       int
+	TxnSweep        int
 	ProducerIDBlock int64
 	Tasks           int
 }
@@ -178,6 +187,8 @@ var internalSettings = []internalSetting{
 	{internalPrefix + "metadata.snapshot.batch.bytes", int64(quorum.DefaultSizes().SnapshotBatchBytes), 1},
 	{internalPrefix + "metadata.snapshot.records", int64(quorum.DefaultSizes().SnapshotRecords), 1}, // of one step of a snapshot
 	{internalPrefix + "producer.id.block", controller.ProducerIDBlock, 1},                           // ids that a broker is given at a time
+	{internalPrefix + "txn.ids", txn.IDsMax, 1},                                                     // of one partition
+	{internalPrefix + "txn.sweep.ids", txn.SweepMax, 1},                                             // of one step of expiry or of aborting
 }
 
 func internalNamed(name string) (internalSetting, bool) {
@@ -219,6 +230,7 @@ func (p *parser) internals(c *Config) {
 		},
 		GroupLoadBytes: p.size("group.load.bytes"), GroupSweep: int(p.size("group.sweep.offsets")),
 		GroupsMax: int(p.size("group.groups")), GroupPending: int(p.size("group.pending")),
+		TxnIDsMax: int(p.size("txn.ids")), TxnSweep: int(p.size("txn.sweep.ids")),
 		ProducerIDBlock: p.size("producer.id.block"), Tasks: int(p.size("broker.requests")),
 	}
 }
@@ -394,6 +406,10 @@ func (p *parser) numbers(c *Config) {
 	c.OffsetsSegment = p.int("offsets.topic.segment.bytes")
 	c.TxnPartitions = int32(p.int("transaction.state.log.num.partitions"))
 	c.TxnReplication = int16(p.int("transaction.state.log.replication.factor"))
+	c.TxnSegment, c.TxnMinISR = p.int("transaction.state.log.segment.bytes"), int(p.int("transaction.state.log.min.isr"))
+	c.TxnTimeoutMax, c.TxnAbortCheck = p.ms("transaction.max.timeout.ms"), p.ms("transaction.abort.timed.out.transaction.cleanup.interval.ms")
+	c.TxnExpiration, c.TxnExpiryCheck = p.ms("transactional.id.expiration.ms"), p.ms("transaction.remove.expired.transaction.cleanup.interval.ms")
+	c.RequestTime = p.ms("request.timeout.ms")
 
 	c.FrameBytesMax = p.int("socket.request.max.bytes")
 	if c.MaxIdle = p.ms("connections.max.idle.ms"); c.MaxIdle < 0 {

@@ -9,6 +9,7 @@ import (
 	"klamm/core/image"
 	"klamm/core/log"
 	"klamm/core/shard"
+	"klamm/core/txn"
 	"klamm/core/wire"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -45,8 +46,12 @@ type groupLog struct {
 
 // Append is group.Log's.
 func (l groupLog) Append(now core.Now, records []shard.Record) (core.Offset, wire.Code) {
-	s := &l.c.shard
-	h := l.b.parts.at(s.Log())
+	return l.b.appendDecided(now, &l.c.shard, records, l.out)
+}
+
+// appendDecided appends what a coordinator decided to the log of its shard.
+func (b *Broker) appendDecided(now core.Now, s *shard.Shard, records []shard.Record, out *core.Out) (core.Offset, wire.Code) {
+	h := b.parts.at(s.Log())
 	switch {
 	case h == nil || h.gone || h.offline() || h.leader == nil || h.leader.Epoch() != s.Epoch():
 		return 0, wire.NotCoordinator
@@ -57,9 +62,9 @@ func (l groupLog) Append(now core.Now, records []shard.Record) (core.Offset, wir
 	if code != wire.None {
 		return 0, code
 	}
-	base, failed := l.b.store.Append(now, h.log, v, s.Epoch(), l.out)
+	base, failed := b.store.Append(now, h.log, v, s.Epoch(), out)
 	if failed != log.AppendOK {
-		l.out.Mark("broker.group-append-failed")
+		out.Mark("broker.group-append-failed")
 		return 0, wire.NotCoordinator
 	}
 	end := base + core.Offset(len(records))
@@ -170,12 +175,9 @@ func (b *Broker) followOffsetsTopic(now core.Now, out *core.Out) {
 			}
 			continue
 		}
-		id, found := b.store.Find(core.TopicPartition{Topic: offsetsTopic, Partition: p.ID})
-		if !found {
+		id, ready := b.ledLog(offsetsTopic, p)
+		if !ready {
 			continue // its log is being opened: coordinatorsChange tells
-		}
-		if h := b.parts.at(id); h == nil || h.offline() || h.leader == nil || h.leader.Epoch() != p.LeaderEpoch {
-			continue
 		}
 		if c == nil {
 			at, _ := slices.BinarySearchFunc(k.list, p.ID, func(c coordinator, p int32) int { return int(c.partition) - int(p) })
@@ -191,6 +193,16 @@ func (b *Broker) followOffsetsTopic(now core.Now, out *core.Out) {
 			}
 		}
 	}
+}
+
+// ledLog finds the log of a partition that this broker leads, if it can be used.
+func (b *Broker) ledLog(topic string, p *image.Partition) (id log.LogID, ready bool) {
+	id, found := b.store.Find(core.TopicPartition{Topic: topic, Partition: p.ID})
+	if !found {
+		return id, false
+	}
+	h := b.parts.at(id)
+	return id, h != nil && !h.offline() && h.leader != nil && h.leader.Epoch() == p.LeaderEpoch
 }
 
 // emptyCoordinator forgets a partition's groups. Whoever waits for them is told that this is no coordinator.
@@ -277,9 +289,10 @@ func (b *Broker) coordinatorsNext() core.Time {
 	return k.next
 }
 
-// groupWait is one thing that an answer waits for: that what it says of one group is durable.
+// groupWait is one thing that an answer waits for: that what it says of one group, or one transactional id, is durable.
 type groupWait struct {
-	row       int // of the answer
+	txns      bool // of __transaction_state
+	row       int  // of the answer
 	partition int32
 	epoch     core.Epoch
 	end       core.Offset
@@ -295,18 +308,32 @@ type groupReply struct {
 
 // awaitEnd notes that row of the answer says what is durable at end.
 func (t *groupReply) awaitEnd(row int, c *coordinator, end core.Offset) {
-	t.waits = append(t.waits, groupWait{row, c.partition, c.shard.Epoch(), end})
+	t.waits = append(t.waits, groupWait{false, row, c.partition, c.shard.Epoch(), end})
+}
+
+// awaitTxns is awaitEnd for what was decided on a transactional id.
+func (t *groupReply) awaitTxns(row int, c *txnShard, end core.Offset) {
+	t.waits = append(t.waits, groupWait{true, row, c.partition, c.shard.Epoch(), end})
 }
 
 // replyDurable sends an answer when all that it waits for has come, now or later.
 func (b *Broker) replyDurable(now core.Now, t *groupReply, out *core.Out) {
-	t.deadline = now.Mono.After(b.cfg.OffsetsCommitTimeout)
+	b.replyWithin(now, t, b.cfg.OffsetsCommitTimeout, out)
+}
+
+// replyWithin is replyDurable with another time to wait.
+func (b *Broker) replyWithin(now core.Now, t *groupReply, wait core.Time, out *core.Out) {
+	t.deadline = now.Mono.After(wait)
 	if t.Advance(b, now, out) {
 		return
 	}
 	var keys []waitKey
 	for _, w := range t.waits {
-		if k := (waitKey{kind: waitShard, id: uint64(w.partition)}); !slices.Contains(keys, k) {
+		k := waitKey{kind: waitShard, id: uint64(w.partition)}
+		if w.txns {
+			k.kind = waitTxns
+		}
+		if !slices.Contains(keys, k) {
 			keys = append(keys, k)
 		}
 	}
@@ -345,6 +372,12 @@ func (t *groupReply) Advance(b *Broker, now core.Now, out *core.Out) bool {
 }
 
 func (b *Broker) outcome(w groupWait) shard.State {
+	if w.txns {
+		if c := b.txns.find(w.partition); c != nil {
+			return c.shard.Outcome(b.store, w.epoch, w.end)
+		}
+		return shard.Lost
+	}
 	c := b.coords.find(w.partition)
 	if c == nil {
 		return shard.Lost
@@ -382,5 +415,37 @@ func loseGroupAnswer(resp kmsg.Response, row int, version int16, why wire.Code) 
 		q.Groups[row].ErrorCode = code
 	case *kmsg.OffsetDeleteResponse:
 		q.ErrorCode, q.Topics = code, nil
+	default:
+		loseTxnAnswer(resp, row, why)
+	}
+}
+
+// loseTxnAnswer is loseGroupAnswer for what a coordinator of transactions says.
+func loseTxnAnswer(resp kmsg.Response, row int, why wire.Code) {
+	code := int16(why)
+	switch q := resp.(type) {
+	case *kmsg.InitProducerIDResponse:
+		q.ErrorCode, q.ProducerID, q.ProducerEpoch = code, txn.None, txn.None
+	case *kmsg.AddPartitionsToTxnResponse:
+		for i := range q.Topics {
+			for j := range q.Topics[i].Partitions {
+				q.Topics[i].Partitions[j].ErrorCode = code
+			}
+		}
+		if row < len(q.Transactions) {
+			for i := range q.Transactions[row].Topics {
+				for j := range q.Transactions[row].Topics[i].Partitions {
+					q.Transactions[row].Topics[i].Partitions[j].ErrorCode = code
+				}
+			}
+		}
+	case *kmsg.AddOffsetsToTxnResponse:
+		q.ErrorCode = code
+	case *kmsg.EndTxnResponse:
+		q.ErrorCode, q.ProducerID, q.ProducerEpoch = code, txn.None, txn.None
+	case *kmsg.DescribeTransactionsResponse:
+		q.TransactionStates[row] = describeTxnError(q.TransactionStates[row].TransactionalID, why)
+	case *kmsg.ListTransactionsResponse:
+		q.ErrorCode, q.TransactionStates = code, nil
 	}
 }

@@ -227,6 +227,9 @@ func (b *Broker) rose(now core.Now, h *hosted, rose bool, out *core.Out) {
 	if h.tp.Topic == offsetsTopic { // the coordinator's answers wait for what is committed as well
 		b.wake(waitKey{kind: waitShard, id: uint64(h.tp.Partition)})
 	}
+	if h.tp.Topic == transactionsTopic {
+		b.txnsCommitted(now, h.tp.Partition, out)
+	}
 }
 
 // booked takes a fetch of a follower into its leader's account (see k01_fetch.go).

@@ -9,19 +9,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// findCoordinator serves FindCoordinator v0-v6: one key below v4, several from there on. Left out: transactional ids
-// and share groups, whose coordinators this broker does not have yet; they are refused with INVALID_REQUEST.
+// findCoordinator serves FindCoordinator v0-v6: one key below v4, several from there on. Left out: share groups,
+// whose coordinators this broker does not have yet; they are refused with INVALID_REQUEST.
 //
-// The first request for a group makes __consumer_offsets, and waits until it can be used, where Apache Kafka
-// answers COORDINATOR_NOT_AVAILABLE and lets the client ask again.
+// The first request for a group or a transactional id makes the topic that they are kept in, and waits until it can be used, where
+// Apache Kafka answers COORDINATOR_NOT_AVAILABLE and lets the client ask again.
 func (b *Broker) findCoordinator(now core.Now, r request, q *kmsg.FindCoordinatorRequest, out *core.Out) {
 	t := &findTask{r: r, listener: b.listener(r), kind: q.CoordinatorType, keys: q.CoordinatorKeys}
 	if r.header.Version < 4 {
 		t.keys = []string{q.CoordinatorKey}
 	}
-	if t.kind == keyGroup && len(t.keys) > 0 && b.img.Topic(offsetsTopic) == nil {
-		if b.makeOffsetsTopic(now, out) == wire.None {
-			b.park(r, t, now.Mono.After(autoCreateWait), waitKey{kind: waitImage}, waitKey{kind: waitCreate, name: offsetsTopic})
+	if t.topic = coordinatorTopic(t.kind); t.topic != "" && len(t.keys) > 0 && b.img.Topic(t.topic) == nil {
+		if b.makeInternalTopic(now, t.topic, out) == wire.None {
+			b.park(r, t, now.Mono.After(autoCreateWait), waitKey{kind: waitImage}, waitKey{kind: waitCreate, name: t.topic})
 			return
 		}
 	}
@@ -40,8 +40,23 @@ type findTask struct {
 	r        request
 	listener string
 	kind     int8
+	topic    string // where coordinators of that kind are kept; empty: there are none
 	keys     []string
 }
+
+// coordinatorTopic is where coordinators of a kind are kept; empty if they are not served.
+func coordinatorTopic(kind int8) string {
+	switch {
+	case kind == keyGroup:
+		return offsetsTopic
+	case kind == keyTransaction && transactionsServed():
+		return transactionsTopic
+	}
+	return ""
+}
+
+// transactionsServed reports whether this release tells clients that it serves transactions.
+func transactionsServed() bool { return wire.Serves(wire.KeyEndTxn, 0) }
 
 // Advance waits until the topic is there and its logs can be written.
 func (t *findTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
@@ -49,7 +64,7 @@ func (t *findTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
 		b.noReply(now, t.r, out)
 		return true
 	}
-	if _, done := b.madeTopic(offsetsTopic); !done && now.Mono < b.deadline() {
+	if _, done := b.madeTopic(t.topic); !done && now.Mono < b.deadline() {
 		return false
 	}
 	t.answer(b, now, out)
@@ -73,14 +88,14 @@ func (t *findTask) answer(b *Broker, now core.Now, out *core.Out) {
 	b.reply(now, t.r, resp, out)
 }
 
-// find tells who coordinates one group: the leader of its partition.
+// find tells who coordinates one group or transactional id: the leader of its partition.
 func (t *findTask) find(b *Broker, key string) kmsg.FindCoordinatorResponseCoordinator {
 	c := kmsg.NewFindCoordinatorResponseCoordinator()
 	c.Key, c.NodeID, c.Port = key, -1, -1
 	text := ""
 	c.ErrorMessage = &text
 	switch {
-	case t.kind == keyTransaction:
+	case t.kind == keyTransaction && t.topic == "":
 		text = "this broker does not serve transactions yet"
 		c.ErrorCode = int16(wire.InvalidRequest)
 		return c
@@ -88,13 +103,13 @@ func (t *findTask) find(b *Broker, key string) kmsg.FindCoordinatorResponseCoord
 		text = "this broker does not serve share groups yet"
 		c.ErrorCode = int16(wire.InvalidRequest)
 		return c
-	case t.kind != keyGroup:
+	case t.topic == "":
 		text = "no such type of coordinator: " + strconv.Itoa(int(t.kind))
 		c.ErrorCode = int16(wire.InvalidRequest)
 		return c
 	}
 	c.ErrorCode = int16(wire.CoordinatorNotAvailable)
-	topic := b.img.Topic(offsetsTopic)
+	topic := b.img.Topic(t.topic)
 	if topic == nil || len(topic.Partitions) == 0 {
 		return c
 	}

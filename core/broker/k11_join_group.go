@@ -60,7 +60,7 @@ func (t *joinTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
 	if !done {
 		return false
 	}
-	if b.outcome(groupWait{0, t.partition, t.epoch, res.End}) != shard.Committed {
+	if b.outcome(groupWait{false, 0, t.partition, t.epoch, res.End}) != shard.Committed {
 		if !t.durable {
 			t.durable = true
 			b.alsoWait(waitKey{kind: waitShard, id: uint64(t.partition)})

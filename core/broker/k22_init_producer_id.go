@@ -2,6 +2,7 @@ package broker
 
 import (
 	"klamm/core"
+	"klamm/core/txn"
 	"klamm/core/wire"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -16,21 +17,88 @@ type producerIDs struct {
 	asked     bool
 }
 
-// initProducerID serves InitProducerId v0-v5 for idempotent producers. A transactional id is refused with
-// UNSUPPORTED_VERSION: the clients' libraries report it at once and as final, and as what it is, something
-// that this broker cannot do yet. (An authorization error would send the user to look for a missing right.)
-func (b *Broker) initProducerID(now core.Now, r request, q *kmsg.InitProducerIDRequest, out *core.Out) {
-	if q.TransactionalID != nil {
-		code := wire.UnsupportedVersion
-		if *q.TransactionalID == "" {
-			code = wire.InvalidRequest
-		}
-		b.refuseProducerID(now, r, code, out)
-		return
+// Take is txn.IDs'.
+func (ids *producerIDs) Take() (id int64, ok bool) {
+	if ids.next == ids.end {
+		return 0, false
 	}
-	t := &producerIDTask{r: r}
-	if !t.Advance(b, now, out) {
-		b.park(r, t, core.Never, waitKey{kind: waitIDs})
+	ids.next++
+	return ids.next - 1, true
+}
+
+// initProducerID serves InitProducerId v0-v5: for idempotent producers any id, for a transactional id what its coordinator decides,
+// with what the client says that it is from v3 on (KIP-360). Left out: authorization, and two-phase commit, which needs v6.
+func (b *Broker) initProducerID(now core.Now, r request, q *kmsg.InitProducerIDRequest, out *core.Out) {
+	switch id := q.TransactionalID; {
+	case id == nil:
+		t := &producerIDTask{r: r}
+		if !t.Advance(b, now, out) {
+			b.park(r, t, core.Never, waitKey{kind: waitIDs})
+		}
+	case *id == "", (q.ProducerID == txn.None) != (q.ProducerEpoch == txn.None):
+		b.refuseProducerID(now, r, wire.InvalidRequest, out)
+	case !transactionsServed():
+		b.refuseProducerID(now, r, wire.UnsupportedVersion, out)
+	default:
+		t := &initTxnTask{r: r, q: *q}
+		if !t.Advance(b, now, out) {
+			b.park(r, t, now.Mono.After(b.cfg.RequestTime), waitKey{kind: waitIDs})
+		}
+	}
+}
+
+// initTxnTask is an InitProducerId request for a transactional id; it waits for a producer id only.
+type initTxnTask struct {
+	r request
+	q kmsg.InitProducerIDRequest
+}
+
+// Advance decides.
+func (t *initTxnTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
+	if b.gone(t.r) {
+		b.noReply(now, t.r, out)
+		return true
+	}
+	id := *t.q.TransactionalID
+	resp := kmsg.NewPtrInitProducerIDResponse()
+	resp.ProducerID, resp.ProducerEpoch = txn.None, txn.None
+	d := &groupReply{r: t.r, resp: resp}
+	c, code := b.txnShardOf(id)
+	if code == wire.None {
+		x := c.state.Init(b.txnEnv(now, c, out), id, t.q.TransactionTimeoutMillis, txn.Producer{ID: t.q.ProducerID, Epoch: t.q.ProducerEpoch})
+		if x.NoID {
+			if !b.noProducerID(now, out) {
+				return false
+			}
+			x.Code = wire.CoordinatorNotAvailable
+		}
+		if code = x.Code; code == wire.None {
+			resp.ProducerID, resp.ProducerEpoch = x.Producer.ID, x.Producer.Epoch
+		}
+		d.awaitTxns(0, c, x.End)
+	}
+	resp.ErrorCode = int16(fencedAs(code, t.r.header.Version, 4))
+	b.replyWithin(now, d, b.cfg.RequestTime, out)
+	return true
+}
+
+// noProducerID is called by a Task that needs a producer id when there is none. It reports whether there will be none for now, so
+// that the Task gives up; otherwise it waits on.
+func (b *Broker) noProducerID(now core.Now, out *core.Out) bool {
+	if _, ok := b.found(waitKey{kind: waitIDs}); ok || now.Mono >= b.deadline() {
+		return true
+	}
+	b.wantProducerIDs(now, out)
+	return false
+}
+
+// wantProducerIDs asks for another block of ids, unless one is on its way.
+func (b *Broker) wantProducerIDs(now core.Now, out *core.Out) {
+	if ids := &b.ids; !ids.asked {
+		ids.asked = true
+		q := kmsg.NewPtrAllocateProducerIDsRequest()
+		q.BrokerID, q.BrokerEpoch = int32(b.cfg.NodeID), int64(b.life.epoch)
+		b.askController(now, askProducerIDs, 0, q, out)
 	}
 }
 
@@ -45,23 +113,17 @@ type producerIDTask struct{ r request }
 
 // Advance takes an id, or asks for more.
 func (t *producerIDTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
-	ids := &b.ids
-	if ids.next == ids.end {
+	id, have := b.ids.Take()
+	if !have {
 		if got, ok := b.found(waitKey{kind: waitIDs}); ok {
 			b.refuseProducerID(now, t.r, got.code, out)
 			return true
 		}
-		if !ids.asked {
-			ids.asked = true
-			q := kmsg.NewPtrAllocateProducerIDsRequest()
-			q.BrokerID, q.BrokerEpoch = int32(b.cfg.NodeID), int64(b.life.epoch)
-			b.askController(now, askProducerIDs, 0, q, out)
-		}
+		b.wantProducerIDs(now, out)
 		return false
 	}
 	resp := kmsg.NewPtrInitProducerIDResponse()
-	resp.ProducerID, resp.ProducerEpoch = ids.next, 0
-	ids.next++
+	resp.ProducerID, resp.ProducerEpoch = id, 0
 	b.reply(now, t.r, resp, out)
 	return true
 }

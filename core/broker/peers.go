@@ -22,6 +22,7 @@ const (
 	laneForward                    // what clients ask of the controller
 	laneReplica                    // fetches of partitions, which wait
 	laneQuestions                  // what followers ask besides
+	laneMarkers                    // markers of transactions, which wait for their copies
 )
 
 // askKind says what a request to another node, or to this node's own controller, is for: it names who takes the reply.
@@ -37,6 +38,7 @@ const (
 	askProducerIDs                           // AllocateProducerIds
 	askAutoCreate                            // CreateTopics on a client's behalf; a: a number
 	askAlterPartition                        // AlterPartition; a: the replicator's own
+	askMarkers                               // WriteTxnMarkers; a: a number
 )
 
 // Bounds of this file. A request beyond them is lost, as it were on the way.
@@ -54,8 +56,8 @@ const (
 type peers struct {
 	pool    link.Pool
 	waiting []outgoing
-	own     []ownAsk   // for this node's controller, of this Step
-	heard   []ownReply // of this node's controller, or lost before they left, of this Step
+	own     []ownAsk   // for this node itself, of this Step
+	heard   []ownReply // of this node itself, or lost before they left, of this Step
 	next    core.Time
 }
 
@@ -70,11 +72,12 @@ type outgoing struct {
 	fails    int // of its connection in a row, when it began to wait
 }
 
-// ownAsk is a request of this node's broker part to its controller part.
+// ownAsk is a request of this node to itself: of its broker part to its controller part, or to another room of the broker part.
 type ownAsk struct {
-	kind askKind
-	a    uint64
-	req  kmsg.Request
+	kind   askKind
+	a      uint64
+	req    kmsg.Request
+	broker bool // a broker serves it
 }
 
 type ownReply struct {
@@ -135,6 +138,8 @@ func (b *Broker) replied(now core.Now, kind askKind, a uint64, from core.NodeID,
 		b.quorumReplied(now, a, resp, out)
 	case askReplicaFetch:
 		b.replicaFetched(now, from, a, resp, nil, out)
+	case askMarkers:
+		b.markersReplied(now, a, resp, out)
 	default:
 		b.controllerReplied(now, kind, a, resp, out)
 	}
@@ -301,19 +306,38 @@ func (b *Broker) carryPeers(now core.Now, out *core.Out) (went bool) {
 	return went
 }
 
-// askOwn routes a request of this node's broker part to its controller part.
+// askOwn routes a request of this node to itself.
 func (b *Broker) askOwn(now core.Now, a ownAsk, out *core.Out) {
 	r := request{via: viaSelf, kind: a.kind, a: a.a, at: now.Mono}
 	r.header.Key, r.header.Version = a.req.Key(), wire.Newest(a.req.Key())
 	a.req.SetVersion(r.header.Version)
+	if a.broker {
+		b.route(now, r, a.req, nil, out)
+		return
+	}
 	b.routeController(now, r, a.req, out)
+}
+
+// askBroker asks another broker, or this one, which then answers itself without a connection. The reply comes to replied by the
+// kind of the ask, never within this call; nil if it was lost, or does not come within wait. The request goes out in the newest
+// version that both sides speak.
+func (b *Broker) askBroker(now core.Now, node core.NodeID, lane link.Lane, ask link.Ask, q kmsg.Request, wait core.Time, out *core.Out) {
+	o := outgoing{node: node, lane: lane, ask: ask, req: q}
+	switch o.addr = b.brokerAddr(b.img.Broker(node)); {
+	case node == b.cfg.NodeID:
+		b.peers.own = append(b.peers.own, ownAsk{askKind(ask.Kind), ask.A, q, true})
+	case o.addr == "":
+		b.unsaid(o)
+	default:
+		b.say(now, o, wait, out)
+	}
 }
 
 // askController asks the active controller: this node's own, or over the network. The reply comes to controllerReplied,
 // never within this call.
 func (b *Broker) askController(now core.Now, kind askKind, a uint64, q kmsg.Request, out *core.Out) {
 	if b.active() {
-		b.peers.own = append(b.peers.own, ownAsk{kind, a, q})
+		b.peers.own = append(b.peers.own, ownAsk{kind, a, q, false})
 		return
 	}
 	leader, _ := b.node.Leader()

@@ -49,6 +49,16 @@ func (b *Broker) route(now core.Now, r request, body kmsg.Request, p *prepared, 
 		b.offsetForLeaderEpoch(now, r, q, out)
 	case *kmsg.DescribeProducersRequest:
 		b.describeProducers(now, r, q, out)
+	case *kmsg.AddPartitionsToTxnRequest:
+		b.addPartitionsToTxn(now, r, q, out)
+	case *kmsg.AddOffsetsToTxnRequest:
+		b.addOffsetsToTxn(now, r, q, out)
+	case *kmsg.EndTxnRequest:
+		b.endTxn(now, r, q, out)
+	case *kmsg.DescribeTransactionsRequest:
+		b.describeTransactions(now, r, q, out)
+	case *kmsg.ListTransactionsRequest:
+		b.listTransactions(now, r, q, out)
 	default:
 		b.routeGroups(now, r, body, out)
 	}

@@ -55,6 +55,7 @@ func (b *Broker) tick(now core.Now, ev *core.Event, out *core.Out) {
 	}
 	if b.stage == stageReady || b.stage == stageHandover {
 		b.coordinatorsTick(now, out)
+		b.txnsTick(now, out)
 	}
 }
 
@@ -145,6 +146,7 @@ func (b *Broker) logChanged(now core.Now, c log.Change, out *core.Out) {
 		if !b.progress(now, h, out) { // readers see nothing of it
 			if internalTopic(h.tp.Topic) {
 				b.coordinatorsChange(now, c, out)
+				b.txnsChange(now, c, out)
 			}
 			return
 		}
@@ -159,6 +161,7 @@ func (b *Broker) logChanged(now core.Now, c log.Change, out *core.Out) {
 	}
 	if internalTopic(h.tp.Topic) {
 		b.coordinatorsChange(now, c, out)
+		b.txnsChange(now, c, out)
 	}
 	if c.What == log.Gone {
 		b.parts.byLog[c.ID] = hosted{}
@@ -207,6 +210,7 @@ func (b *Broker) metadataChanged(now core.Now, out *core.Out) (went bool) {
 		if b.stage >= stagePartitions && b.cfg.IsBroker {
 			b.imageChanged(now, delta, out)
 			b.coordinatorsImage(now, delta, out)
+			b.txnsImage(now, delta, out)
 		} else {
 			b.wake(waitKey{kind: waitImage})
 		}

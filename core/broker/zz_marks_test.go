@@ -71,6 +71,9 @@ func TestScriptsTakeEveryRarePath(t *testing.T) {
 		}
 	})
 	for _, name := range marksOfHall(t) {
+		if strings.HasPrefix(name, "broker.marker") && !transactionsServed() {
+			continue
+		}
 		if _, excused := notInScripts[name]; !excused && !inFleets.MatchString(name) && !strings.Contains(name, "group") && !hit[name] {
 			t.Errorf("no script takes %s", name)
 		}

@@ -11,6 +11,9 @@ import (
 // MetadataVersion is the feature that every cluster has.
 const MetadataVersion = "metadata.version"
 
+// TransactionVersion says how transactions end: 0 as ever, 1 with flexible records, 2 with the epoch raised each time (KIP-890).
+const TransactionVersion = "transaction.version"
+
 // The metadata versions that this node reads and writes: 3.3-IV3 to 4.3-IV0.
 const (
 	MetadataLevelMin int16 = 7

@@ -228,6 +228,15 @@ func Offsets(partitions int32, replication int16, segmentBytes int64) InternalTo
 	return InternalTopic{OffsetsTopic, partitions, replication, compacted(segmentBytes)}
 }
 
+// Transactions is __transaction_state, with Kafka's configurations.
+func Transactions(partitions int32, replication int16, segmentBytes int64, minISR int) InternalTopic {
+	return InternalTopic{TransactionsTopic, partitions, replication, image.Properties{
+		{Name: "compression.type", Value: "uncompressed"}, {Name: "cleanup.policy", Value: "compact"},
+		{Name: minInSync, Value: strconv.Itoa(minISR)}, {Name: "segment.bytes", Value: strconv.FormatInt(segmentBytes, 10)},
+		{Name: uncleanElection, Value: "false"},
+	}}
+}
+
 func compacted(segmentBytes int64) image.Properties {
 	return image.Properties{{Name: "compression.type", Value: "producer"}, {Name: "cleanup.policy", Value: "compact"},
 		{Name: "segment.bytes", Value: strconv.FormatInt(segmentBytes, 10)}}
