@@ -258,7 +258,7 @@ func (b *Broker) appendPart(now core.Now, p *producePart, h *hosted, out *core.O
 	v := batch.View(p.batch)
 	l := b.store.Log(h.log)
 	p.batch = nil
-	switch is := b.store.CheckProducer(h.log, v); is.State {
+	switch is := b.store.CheckProducer(h.log, v, 0); is.State {
 	case log.NewBatch:
 	case log.Duplicate:
 		out.Mark("broker.produce-duplicate")
@@ -267,6 +267,9 @@ func (b *Broker) appendPart(now core.Now, p *producePart, h *hosted, out *core.O
 	case log.OutOfOrder:
 		out.Mark("broker.produce-out-of-order")
 		p.fail(wire.OutOfOrderSequenceNumber, "")
+		return
+	case log.InvalidTxn:
+		p.fail(wire.InvalidTxnState, "")
 		return
 	default:
 		p.fail(wire.InvalidProducerEpoch, "")

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"math"
+
 	"klamm/core"
 	"klamm/core/fetch"
 	"klamm/core/log"
@@ -427,7 +429,7 @@ func (t *fetchTask) answer(b *Broker, now core.Now, out *core.Out) {
 			reply.Topics = append(reply.Topics, fetch.Topic{Name: p.want.Topic, ID: p.want.ID, Partitions: rows[len(rows):len(rows)]})
 			last++
 		}
-		rows = append(rows, t.row(p))
+		rows = append(rows, t.row(p, b.aborted(t, p)))
 		reply.Topics[last].Partitions = rows[len(rows)-len(reply.Topics[last].Partitions)-1 : len(rows)]
 		if p.leader >= 0 {
 			nodes = append(nodes, p.leader)
@@ -455,10 +457,31 @@ func (p *fetchPart) news() fetch.News {
 	return fetch.News{Error: p.code != wire.None, High: p.high, Start: p.start, Bytes: p.slice.Len, Diverged: p.diverged, Replica: p.nearer}
 }
 
-func (t *fetchTask) row(p *fetchPart) fetch.Partition {
+// AbortedPerFetchMax bounds the aborted transactions that a reply names for one partition, but for those of a single batch.
+const AbortedPerFetchMax = 1 << 16
+
+// aborted lists what a reader at read_committed has to leave out of the records that a part has. If that is too much, the
+// part keeps its first batch only.
+func (b *Broker) aborted(t *fetchTask, p *fetchPart) (names []fetch.Aborted) {
+	if !t.committed || p.slice.Len == 0 {
+		return nil
+	}
+	l := b.store.Log(p.log)
+	list, all := l.Aborted(p.want.Offset, p.slice.End, AbortedPerFetchMax)
+	if !all {
+		p.slice.Len = min(p.slice.Len, p.slice.First)
+		list, _ = l.Aborted(p.want.Offset, p.slice.FirstEnd, math.MaxInt)
+	}
+	for _, a := range list {
+		names = append(names, fetch.Aborted{Producer: a.ProducerID, First: a.First})
+	}
+	return names
+}
+
+func (t *fetchTask) row(p *fetchPart, aborted []fetch.Aborted) fetch.Partition {
 	return fetch.Partition{
 		Partition: p.want.Partition, Code: int16(p.code), High: p.high, LastStable: p.stable, Start: p.start,
-		Committed: t.committed, Diverged: p.diverged, DivergeEpoch: p.divergeEpoch, DivergeEnd: p.divergeEnd,
+		Committed: t.committed && p.code == wire.None && !p.diverged && !p.nearer, Aborted: aborted, Diverged: p.diverged, DivergeEpoch: p.divergeEpoch, DivergeEnd: p.divergeEnd,
 		TellLeader: p.leader >= 0 && t.r.header.Version >= 16, Leader: p.leader, LeaderEpoch: p.leads,
 		TellNear: p.nearer, Near: p.near, File: p.slice.File, Pos: p.slice.Pos, Len: p.slice.Len,
 	}

@@ -29,9 +29,10 @@ type Partition struct {
 	High         core.Offset // -1 with an error
 	LastStable   core.Offset // -1 with an error
 	Start        core.Offset // -1 with an error
-	Committed    bool        // read_committed: the list of aborted transactions is empty, not null
-	Diverged     bool        // the client must truncate to
-	DivergeEpoch core.Epoch  // … the end of this epoch
+	Committed    bool        // read_committed: the list of aborted transactions is there, and not null
+	Aborted      []Aborted
+	Diverged     bool       // the client must truncate to
+	DivergeEpoch core.Epoch // … the end of this epoch
 	DivergeEnd   core.Offset
 	TellLeader   bool // the client's idea of the leader is old
 	Leader       core.NodeID
@@ -40,6 +41,12 @@ type Partition struct {
 	Near         core.NodeID // … this one
 	File         core.FileID // the records: a range of a file; none if Len is 0
 	Pos, Len     int64
+}
+
+// Aborted names an aborted transaction that has records among those of the reply, or its marker.
+type Aborted struct {
+	Producer int64
+	First    core.Offset
 }
 
 // Node is an endpoint of a broker.
@@ -148,7 +155,14 @@ func (e *encoder) partition(p *Partition) {
 	}
 	switch { // aborted transactions
 	case p.Committed:
-		e.count(0)
+		e.count(len(p.Aborted))
+		for _, a := range p.Aborted {
+			e.i64(a.Producer)
+			e.i64(int64(a.First))
+			if e.flexible() {
+				e.b = append(e.b, 0)
+			}
+		}
 	case e.flexible():
 		e.b = append(e.b, 0)
 	default:

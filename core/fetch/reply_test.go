@@ -38,6 +38,13 @@ func TestReplyEqualsKmsg(t *testing.T) {
 	})
 }
 
+func drawAborted(t *rapid.T) (list []Aborted) {
+	for range rapid.IntRange(0, 3).Draw(t, "aborted") {
+		list = append(list, Aborted{rapid.Int64().Draw(t, "producer"), core.Offset(rapid.Int64().Draw(t, "first"))})
+	}
+	return list
+}
+
 func drawReply(t *rapid.T) *Reply {
 	r := &Reply{Code: rapid.Int16().Draw(t, "code"), SessionID: rapid.Int32().Draw(t, "session")}
 	for range rapid.IntRange(0, 3).Draw(t, "topics") {
@@ -47,6 +54,7 @@ func drawReply(t *rapid.T) *Reply {
 				Partition: int32(i), Code: rapid.Int16().Draw(t, "code"), High: core.Offset(rapid.Int64().Draw(t, "high")),
 				LastStable: core.Offset(rapid.Int64().Draw(t, "lso")), Start: core.Offset(rapid.Int64().Draw(t, "start")),
 				Committed: rapid.Bool().Draw(t, "committed"), Diverged: rapid.Bool().Draw(t, "diverged"), TellLeader: rapid.Bool().Draw(t, "tell"),
+				Aborted:      drawAborted(t),
 				DivergeEpoch: 3, DivergeEnd: 4, Leader: 5, LeaderEpoch: 6,
 				File: 9, Pos: rapid.Int64Range(0, 1000).Draw(t, "pos"), Len: rapid.Int64Range(0, 3000).Draw(t, "len"),
 			})
@@ -71,6 +79,11 @@ func kmsgReply(version int16, r *Reply, file []byte) *kmsg.FetchResponse {
 			kp.LastStableOffset, kp.LogStartOffset = int64(p.LastStable), int64(p.Start)
 			if p.Committed {
 				kp.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
+				for _, a := range p.Aborted {
+					ka := kmsg.NewFetchResponseTopicPartitionAbortedTransaction()
+					ka.ProducerID, ka.FirstOffset = a.Producer, int64(a.First)
+					kp.AbortedTransactions = append(kp.AbortedTransactions, ka)
+				}
 			}
 			kp.RecordBatches = append([]byte{}, file[p.Pos:p.Pos+p.Len]...)
 			if p.Diverged {

@@ -46,6 +46,7 @@ type Config struct {
 	Preallocate        bool
 	ProducerExpiry     core.Time
 	Durability         Durability
+	VerifyTransactions bool // the first batch of a transaction needs a Guard
 }
 
 // DefaultConfig returns Kafka's defaults, with durability Synced.
@@ -149,15 +150,18 @@ type AppendError uint8
 
 // The reasons.
 const (
-	AppendOK      AppendError = iota
-	LogOffline                // offline, not loaded, or gone
-	LogBusy                   // being cut, or the Store is stopping
-	BatchTooLarge             // above segment.bytes: RECORD_LIST_TOO_LARGE
-	BadBatch                  // AppendExact: not a whole batch, or offsets or epochs that do not follow
-	OldEpoch                  // Append: below the newest leader epoch of the log
+	AppendOK          AppendError = iota
+	LogOffline                    // offline, not loaded, or gone
+	LogBusy                       // being cut, or the Store is stopping
+	BatchTooLarge                 // above segment.bytes: RECORD_LIST_TOO_LARGE
+	BadBatch                      // AppendExact: not a whole batch, or offsets or epochs that do not follow
+	OldEpoch                      // Append: below the newest leader epoch of the log
+	MarkerEpoch                   // AppendMarker: its producer has gone on: INVALID_PRODUCER_EPOCH
+	CoordinatorFenced             // AppendMarker: a newer coordinator has written: TRANSACTION_COORDINATOR_FENCED
 )
 
-var appendErrors = [...]string{"ok", "log is offline", "log is busy", "batch above the segment size", "batch does not follow", "leader epoch is below that of the log"}
+var appendErrors = [...]string{"ok", "log is offline", "log is busy", "batch above the segment size", "batch does not follow", "leader epoch is below that of the log",
+	"the producer has gone on to another epoch", "a newer coordinator has written a marker"}
 
 func (e AppendError) String() string {
 	if int(e) < len(appendErrors) {
@@ -175,6 +179,7 @@ const (
 	Duplicate                         // it is in the log: answer its old place once that is committed
 	OutOfOrder                        // OUT_OF_ORDER_SEQUENCE_NUMBER
 	InvalidEpoch                      // INVALID_PRODUCER_EPOCH
+	InvalidTxn                        // INVALID_TXN_STATE: of no transaction that is known here, or of none while one is open
 )
 
 // ProducerVerdict is the answer of CheckProducer; the offsets count for a Duplicate.
@@ -203,6 +208,8 @@ type Slice struct {
 	Len   int64 // at least First
 	First int64 // bytes of the first batch
 	Exact bool  // the slice ends where a batch ends
+
+	FirstEnd, End core.Offset // the first batch lies below FirstEnd, the slice below End
 }
 
 // SegmentInfo describes a segment.

@@ -107,7 +107,9 @@ func (s *Store) place(now core.Now, l *Log, v batch.View, out *core.Out) {
 	g := l.active()
 	l.begin(v.LeaderEpoch(), v.BaseOffset())
 	l.ring.push(border{base: v.BaseOffset(), end: v.LastOffset() + 1, seg: g.base, pos: g.size, size: int64(v.Size())}, s.cfg.Sizes.Borders)
-	l.produced(v, markerOf(v))
+	if a, aborted := l.produced(v, markerOf(v)); aborted {
+		g.aborts = append(g.aborts, a)
+	}
 	g.add(v, l.cfg.IndexInterval)
 	l.end = g.end
 }

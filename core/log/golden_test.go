@@ -81,6 +81,7 @@ func (s *script) command(t *testing.T, d *datadriven.TestData, b *strings.Builde
 		if ms := arg("retention.ms", -1); ms >= 0 {
 			s.cfg.RetentionTime = core.Millis(ms)
 		}
+		s.cfg.VerifyTransactions = d.HasArg("verify")
 		if d.HasArg("replicate") {
 			s.cfg.Durability, s.w.cfg.Durability = Replicated, Replicated
 		}
@@ -93,9 +94,12 @@ func (s *script) command(t *testing.T, d *datadriven.TestData, b *strings.Builde
 			p = &batch.Producer{ID: arg("producer", 0), Epoch: int16(arg("pepoch", 0)), Sequence: int32(arg("seq", 0))}
 		}
 		for range arg("times", 1) {
-			v := makeBatch(int(arg("n", 1)), now.Wall.Millis(), p, "some value")
-			if verdict := w.s.CheckProducer(s.id, v); verdict.State != NewBatch {
-				fmt.Fprintf(b, "%s", [...]string{"new", "duplicate", "out of order", "invalid epoch"}[verdict.State])
+			v := batch.View(makeBatch(int(arg("n", 1)), now.Wall.Millis(), p, "some value"))
+			if d.HasArg("txn") {
+				v = makeTxnBatch(int(arg("n", 1)), now.Wall.Millis(), *p, "some value")
+			}
+			if verdict := w.s.CheckProducer(s.id, v, Guard(arg("guard", 0))); verdict.State != NewBatch {
+				fmt.Fprintf(b, "%s", [...]string{"new", "duplicate", "out of order", "invalid epoch", "invalid transaction state"}[verdict.State])
 				if verdict.State == Duplicate {
 					fmt.Fprintf(b, " of %d-%d", verdict.Base, verdict.Last)
 				}
@@ -106,6 +110,46 @@ func (s *script) command(t *testing.T, d *datadriven.TestData, b *strings.Builde
 			fmt.Fprintf(b, "base=%d %s\n", base, err)
 		}
 		w.gather()
+	case "verify":
+		v := makeTxnBatch(1, 0, batch.Producer{ID: arg("producer", 0), Epoch: int16(arg("pepoch", 0)), Sequence: int32(arg("seq", 0))}, "v")
+		g, is := w.s.Verify(now, s.id, v, d.HasArg("bumps"))
+		fmt.Fprintf(b, "%s guard=%d\n", [...]string{"ask", "ongoing", "fenced", "full"}[is], g)
+	case "marker":
+		m := MarkerFacts{
+			ProducerID: arg("producer", 0), ProducerEpoch: int16(arg("pepoch", 0)), CoordinatorEpoch: int32(arg("cepoch", 0)),
+			Commit: d.HasArg("commit"), Version: int8(arg("version", 0)), Timestamp: now.Wall.Millis(),
+		}
+		at, err := w.s.AppendMarker(now, s.id, m, core.Epoch(arg("epoch", 0)), &w.out)
+		fmt.Fprintf(b, "at=%d %s\n", at, err)
+		w.gather()
+	case "aborted":
+		list, all := l.Aborted(core.Offset(arg("from", int64(l.start))), core.Offset(arg("to", int64(l.end))), int(arg("most", 100)))
+		for _, a := range list {
+			fmt.Fprintf(b, "producer %d %d-%d stable=%d\n", a.ProducerID, a.First, a.Last, a.Stable)
+		}
+		if !all {
+			fmt.Fprintln(b, "and more")
+		}
+	case "lengthen": // a file, by a byte, on the platter too
+		var file string
+		d.ScanArgs(t, "file", &file)
+		_, _, n := w.lookup("d/t-0/" + file)
+		require.NotNil(t, n)
+		n.data = append(n.data, 0)
+		n.synced = append([]byte(nil), n.data...)
+	case "hex":
+		var file string
+		d.ScanArgs(t, "file", &file)
+		_, _, n := w.lookup("d/t-0/" + file)
+		require.NotNil(t, n)
+		fmt.Fprintf(b, "%x\n", n.data)
+	case "remove": // a file, from the platter too
+		var file string
+		d.ScanArgs(t, "file", &file)
+		dir, name, n := w.lookup("d/t-0/" + file)
+		require.NotNil(t, n)
+		delete(dir.entries, name)
+		delete(dir.platter, name)
 	case "step":
 		for range arg("n", 1) {
 			w.step()
@@ -248,6 +292,16 @@ func (s *script) state(b *strings.Builder, l *Log) {
 		fmt.Fprintf(b, "  segment %d-%d bytes=%d index=%d\n", g.base, g.end, g.size, len(g.index)/indexEntry)
 	}
 	for _, p := range l.Producers() {
-		fmt.Fprintf(b, "  producer %d epoch=%d last=%d\n", p.ID, p.Epoch, p.LastSequence)
+		fmt.Fprintf(b, "  producer %d epoch=%d last=%d", p.ID, p.Epoch, p.LastSequence)
+		if p.CoordinatorEpoch >= 0 {
+			fmt.Fprintf(b, " coordinator=%d", p.CoordinatorEpoch)
+		}
+		if first, open := l.OpenTransaction(p.ID); open {
+			fmt.Fprintf(b, " open since %d", first)
+		}
+		fmt.Fprintln(b)
+	}
+	if stable := l.LastStable(); stable != l.high {
+		fmt.Fprintf(b, "  last stable=%d\n", stable)
 	}
 }

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -8,33 +9,35 @@ import (
 )
 
 // load reads one log's files. One step is in flight at a time. Its story, by stage: list the directory; read
-// partition.metadata and the epochs; find the newest sound producer snapshot; read the last entry of each sealed
+// partition.metadata, the epochs and the transaction indexes; find the newest sound producer snapshot; read the last entry of each sealed
 // segment's time index; scan (see recover.go); cut the tail; write anew what is in doubt (see append.go).
 type load struct {
-	stage  loadStage
-	clean  bool        // after a clean stop, or a cut that is durable
-	point  core.Offset // below it, everything was durable
-	files  []core.Entry
-	snaps  []core.Offset // of producer snapshots, newest first
-	bad    []core.Offset // of damaged ones: to be removed, if the scan does not replace them
-	snap   core.Offset   // of the one loaded; the fold of producers begins there
-	i      int
-	from   int  // index of the first segment to be scanned
-	tail   bool // only the tail of the active segment is scanned, from its last index entry on
-	pos    int64
-	n      int64       // bytes of this step
-	expect core.Offset // last offset of the first batch of a tail, by the index; -1 unknown
-	doubt  []doubt
-	cut    bool         // the log is being cut
-	limit  core.Offset  // at the first batch that ends above this
-	newest epochEntry   // of the epoch file of a clean log
-	onFile []epochEntry // what the epoch file says
-	oldest bool         // even the epochs have to be gathered: scan from the oldest segment
-	at     core.Offset  // the log is being emptied: where it is to begin
-	hide   core.Offset  // … and a start above everything that it held
-	checks bool         // everything from the segment at check on is to be scanned
-	check  core.Offset
-	hurt   hurt // of a damaged log, see repair.go
+	stage      loadStage
+	clean      bool        // after a clean stop, or a cut that is durable
+	point      core.Offset // below it, everything was durable
+	files      []core.Entry
+	snaps      []core.Offset // of producer snapshots, newest first
+	bad        []core.Offset // of damaged ones: to be removed, if the scan does not replace them
+	snap       core.Offset   // of the one loaded; the fold of producers begins there
+	i          int
+	from       int  // index of the first segment to be scanned
+	tail       bool // only the tail of the active segment is scanned, from its last index entry on
+	pos        int64
+	n          int64       // bytes of this step
+	expect     core.Offset // last offset of the first batch of a tail, by the index; -1 unknown
+	doubt      []doubt
+	cut        bool         // the log is being cut
+	limit      core.Offset  // at the first batch that ends above this
+	newest     epochEntry   // of the epoch file of a clean log
+	onFile     []epochEntry // what the epoch file says
+	oldest     bool         // even the epochs have to be gathered: scan from the oldest segment
+	unlisted   bool         // a transaction index is not sound:
+	unlistedAt core.Offset  // the first such one is of the segment with this base
+	at         core.Offset  // the log is being emptied: where it is to begin
+	hide       core.Offset  // … and a start above everything that it held
+	checks     bool         // everything from the segment at check on is to be scanned
+	check      core.Offset
+	hurt       hurt // of a damaged log, see repair.go
 }
 
 type loadStage uint8
@@ -44,6 +47,7 @@ const (
 	loadTidy
 	loadTopic
 	loadEpochs
+	loadTxns
 	loadSnapshot
 	loadTimes
 	loadTail
@@ -83,7 +87,7 @@ func (s *Store) beginLoad(l *Log, clean bool, point core.Offset, out *core.Out) 
 
 func (s *Store) loadStep(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 	d := l.load
-	if ev.Err != core.OK && ev.Err != core.ShortRead && d.stage != loadTail && d.stage != loadTailTimes && d.stage != loadTimes {
+	if ev.Err != core.OK && ev.Err != core.ShortRead && d.stage != loadTxns && d.stage != loadTail && d.stage != loadTailTimes && d.stage != loadTimes {
 		s.fail(l, "cannot load: "+ev.Err.String(), out)
 		return
 	}
@@ -101,7 +105,9 @@ func (s *Store) loadStep(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 	case loadEpochs:
 		entries, ok := parseEpochs(ev.Data)
 		l.epochs, d.onFile, d.oldest = entries, slices.Clone(entries), !ok
-		s.loadSnapshots(now, l, out)
+		s.loadTxns(now, l, out)
+	case loadTxns:
+		s.txnsRead(now, l, ev, out)
 	case loadSnapshot:
 		s.snapshotRead(now, l, ev, out)
 	case loadTimes:
@@ -253,7 +259,57 @@ func (s *Store) loadEpochs(now core.Now, l *Log, out *core.Out) {
 		return
 	}
 	d.oldest = true
+	s.loadTxns(now, l, out)
+}
+
+// loadTxns reads the transaction index of the next segment that has one.
+func (s *Store) loadTxns(now core.Now, l *Log, out *core.Out) {
+	d := l.load
+	for d.stage = loadTxns; d.i < len(l.segs); d.i++ {
+		g := l.segs[d.i]
+		switch n := d.size(segmentName(g.base, ".txnindex")); {
+		case n < 0 && (g.indexLen < 0 || g.timesLen < 0): // who removed the others to have them made anew removed this one too
+			s.txnsLost(l)
+		case n <= 0:
+		case n > indexFileMax:
+			out.Mark("log.bad-txn-index")
+			s.txnsLost(l)
+		default:
+			f := s.file()
+			out.Open(0, f, segmentPath(l.dir, g.base, ".txnindex"), core.OpenExisting)
+			out.Read(s.start(l, op{kind: opLoad}), f, 0, n)
+			out.CloseFile(0, f)
+			return
+		}
+	}
+	d.i = 0
 	s.loadSnapshots(now, l, out)
+}
+
+func (s *Store) txnsRead(now core.Now, l *Log, ev *core.Event, out *core.Out) {
+	d := l.load
+	g := l.segs[d.i]
+	end := core.Offset(math.MaxInt64)
+	if d.i+1 < len(l.segs) {
+		end = l.segs[d.i+1].base
+	}
+	list, sound := parseTxnIndex(ev.Data, g.base, end)
+	if sound = sound && ev.Err == core.OK; sound {
+		g.aborts = list
+	} else {
+		out.Mark("log.bad-txn-index")
+		s.txnsLost(l)
+	}
+	d.i++
+	s.loadTxns(now, l, out)
+}
+
+// txnsLost notes that a transaction index has to be made anew: its segment is scanned, with the producers as they were when
+// it began.
+func (s *Store) txnsLost(l *Log) {
+	if d := l.load; !d.unlisted {
+		d.unlisted, d.unlistedAt = true, l.segs[d.i].base
+	}
 }
 
 // loadSnapshots decides where the scan begins, and reads the newest snapshot that is not beyond that.
@@ -264,6 +320,9 @@ func (s *Store) loadSnapshots(now core.Now, l *Log, out *core.Out) {
 	limit := l.segs[from].base
 	if d.clean && from == len(l.segs)-1 { // clean is never set for a cut
 		limit = d.point // the stop left one at the end
+	}
+	if d.unlisted {
+		limit = min(limit, d.unlistedAt)
 	}
 	if d.oldest && l.holdsData() {
 		limit = l.segs[0].base
@@ -310,7 +369,8 @@ func (s *Store) snapshotRead(now core.Now, l *Log, ev *core.Event, out *core.Out
 		s.loadSnapshots(now, l, out)
 		return
 	}
-	l.producers, d.snap = ps, at
+	d.snap = at
+	l.adopt(ps, at)
 	s.chooseScan(now, l, out)
 }
 
@@ -322,6 +382,9 @@ func (s *Store) chooseScan(now core.Now, l *Log, out *core.Out) {
 	d.from = l.unsealed()
 	if d.oldest {
 		d.from = 0
+	}
+	if d.unlisted {
+		d.from = min(d.from, l.at(d.unlistedAt))
 	}
 	d.from = min(d.from, l.at(max(d.snap, l.segs[0].base)))
 	d.tail = d.clean && d.from == last && d.snap >= d.point && d.point >= l.segs[last].base &&

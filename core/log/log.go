@@ -58,6 +58,9 @@ type Log struct {
 	epochsDirty bool       // the file says more than it need
 
 	producers []*producer // sorted by id
+	open      []openTxn   // of producers, by first offset
+	ended     []endedTxn  // both columns rise strictly, but for what a load does not know; markers at or above high
+	guards    []guard     // sorted by producer
 	snapshot  core.Offset // of the last stop, to be replaced at the next; 0 if there is none
 	ring      ring
 	sought    [soughtMax]border
@@ -116,9 +119,6 @@ func (l *Log) Safe() core.Offset {
 
 // High is the high watermark as last set, or as checkpointed.
 func (l *Log) High() core.Offset { return l.high }
-
-// LastStable is the first offset that is undecided: the high watermark, while there are no transactions.
-func (l *Log) LastStable() core.Offset { return l.high }
 
 // Epoch is the newest leader epoch of the log, or -1.
 func (l *Log) Epoch() core.Epoch {
@@ -215,6 +215,7 @@ func (s *Store) SetHigh(now core.Now, id LogID, high core.Offset, out *core.Out)
 	}
 	if high = min(max(high, l.wantStart), l.end); high != l.high {
 		l.high = high
+		l.settleTxns()
 		s.dirtyPoint(now, pointHigh)
 	}
 }

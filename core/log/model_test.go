@@ -22,6 +22,7 @@ type model struct {
 	start    core.Offset // highest Start that was reported
 	base     core.Offset // end of an empty log
 	sequence map[int64]int32
+	txns     txnModel
 	cutting  bool
 	maybe    [][]byte // batches that a Truncate under way takes off
 	faulty   bool     // I/O failed in this life
@@ -74,6 +75,7 @@ func (x *machine) note(t *rapid.T) {
 			x.m.cutting = false
 			x.m.maybe = nil
 			x.m.durable = x.log().Durable()
+			x.m.txns.restarted(x.log())
 		case Failed:
 			require.True(t, x.m.faulty, "offline without a fault: %s", c.Note)
 		}
@@ -172,7 +174,7 @@ func (x *machine) agrees(t *rapid.T) {
 	}
 	fold := &Log{}
 	for _, b := range x.m.batches {
-		fold.produced(batch.View(b), marker{})
+		fold.produced(batch.View(b), markerOf(b))
 		fold.begin(batch.View(b).LeaderEpoch(), batch.View(b).BaseOffset())
 	}
 	fold.trimEpochs(l.start)
@@ -185,6 +187,7 @@ func (x *machine) agrees(t *rapid.T) {
 	}
 	require.Equal(t, fmt.Sprint(fold.epochs), fmt.Sprint(epochs), "I05")
 	require.Equal(t, fold.Producers(), l.Producers(), "I08")
+	x.m.txns.agree(t, x.w, l, x.m.batches)
 }
 
 // recovered checks a log that was loaded after a crash: I12.
@@ -209,10 +212,18 @@ func (x *machine) recovered(t *rapid.T) {
 	if l.cfg.Durability == Synced {
 		require.Equal(t, l.end, l.durable)
 	}
+	x.m.txns.restarted(l)
 	x.agrees(t)
+	x.resume()
+}
+
+// resume has the producers go on where the log says that they are.
+func (x *machine) resume() {
 	x.m.sequence = map[int64]int32{}
-	for _, p := range l.Producers() {
-		x.m.sequence[p.ID] = batch.AddSequence(p.LastSequence, 1)
+	x.m.txns.epochs = map[int64]int16{}
+	x.m.txns.restarted(x.log())
+	for _, p := range x.log().Producers() {
+		x.m.sequence[p.ID], x.m.txns.epochs[p.ID] = batch.AddSequence(p.LastSequence, 1), p.Epoch
 	}
 }
 
@@ -226,6 +237,7 @@ func (x *machine) settle(t *rapid.T, n int) {
 func (x *machine) restart(t *rapid.T, cfg Config) {
 	x.fl, x.m.faulty = 0, false
 	x.w.now.Mono += core.Second
+	x.m.txns.spoil(t, x.w)
 	x.w.start()
 	if rapid.IntRange(0, 3).Draw(t, "crash while loading") == 0 {
 		for range rapid.IntRange(0, 40).Draw(t, "load steps") {
@@ -255,7 +267,7 @@ func (x *machine) append(t *rapid.T) {
 	value := string(bytes.Repeat([]byte{byte(len(x.m.batches))}, rapid.IntRange(0, 100).Draw(t, "size")))
 	b := makeBatch(n, x.w.now.Wall.Millis()+rapid.Int64Range(-50, 50).Draw(t, "skew"), p, value)
 	if p != nil && l.Online() {
-		require.Equal(t, NewBatch, x.w.s.CheckProducer(x.id, b).State)
+		require.Equal(t, NewBatch, x.w.s.CheckProducer(x.id, b, 0).State)
 	}
 	if e := l.Epoch(); e > 0 && l.Online() && !x.m.cutting && rapid.IntRange(0, 7).Draw(t, "old epoch") == 0 {
 		_, err := x.w.s.Append(x.w.now, x.id, b, e-1, &x.w.out)
@@ -273,7 +285,7 @@ func (x *machine) append(t *rapid.T) {
 	x.m.batches = append(x.m.batches, b)
 	if p != nil {
 		x.m.sequence[p.ID] = batch.AddSequence(p.Sequence, int32(n))
-		require.Equal(t, Duplicate, x.w.s.CheckProducer(x.id, b).State, "I57")
+		require.Equal(t, Duplicate, x.w.s.CheckProducer(x.id, b, 0).State, "I57")
 	}
 	x.w.gather()
 }
@@ -324,10 +336,7 @@ func (x *machine) truncate(t *rapid.T) {
 		x.m.batches = whole[:k:k]
 		x.reset()
 		x.m.durable = x.log().Durable()
-		x.m.sequence = map[int64]int32{}
-		for _, p := range x.log().Producers() {
-			x.m.sequence[p.ID] = batch.AddSequence(p.LastSequence, 1)
-		}
+		x.resume()
 		x.sound(t)
 		return
 	}
@@ -358,7 +367,7 @@ func TestStateMachine(t *testing.T) {
 		if os.Getenv("KLAMM_TRACE") != "" {
 			w.trace = func(s string) { t.Log(s) }
 		}
-		x := &machine{w: w, p: Partition{Topic: "t"}, m: model{sequence: map[int64]int32{}}}
+		x := &machine{w: w, p: Partition{Topic: "t"}, m: model{sequence: map[int64]int32{}, txns: txnModel{epochs: map[int64]int16{}}}}
 		w.start()
 		w.run()
 		x.id = w.s.Create(w.now, x.p, core.TopicID{1}, cfg, &w.out)
@@ -376,15 +385,20 @@ func TestStateMachine(t *testing.T) {
 			return core.OK
 		}
 		steps := map[string]func(*rapid.T){
-			"append":   x.append,
-			"append 2": x.append,
-			"append 3": x.append,
-			"step":     func(t *rapid.T) { x.settle(t, rapid.IntRange(1, 10).Draw(t, "n")) },
-			"run":      func(t *rapid.T) { x.settle(t, 100000); x.quiet(t) },
+			"append":     x.append,
+			"append 2":   x.append,
+			"append 3":   x.append,
+			"transact":   x.transact,
+			"transact 2": x.transact,
+			"marker":     x.marker,
+			"marker 2":   x.marker,
+			"step":       func(t *rapid.T) { x.settle(t, rapid.IntRange(1, 10).Draw(t, "n")) },
+			"run":        func(t *rapid.T) { x.settle(t, 100000); x.quiet(t) },
 			"high": func(t *rapid.T) {
 				if l := x.log(); l.Online() {
 					w.s.SetHigh(w.now, x.id, core.Offset(rapid.Int64Range(0, int64(l.Safe())).Draw(t, "high")), &w.out)
 					w.gather()
+					x.m.txns.highest = max(x.m.txns.highest, l.high)
 				}
 			},
 			"epoch": func(t *rapid.T) {

@@ -30,29 +30,6 @@ type keptBatch struct {
 	time        int64
 }
 
-// marker is what a control batch says of a transaction.
-type marker struct {
-	is          bool
-	coordinator int32
-}
-
-// markerOf reads the marker of a whole control batch. Other control records are no business of producers.
-func markerOf(v batch.View) marker {
-	if !v.IsControl() || v.ProducerID() < 0 || len(v) <= batch.HeaderBytes {
-		return marker{}
-	}
-	r, is := batch.Read(v, controlMax)
-	var rec batch.Record
-	if is != batch.Good || !r.Next(&rec) {
-		return marker{}
-	}
-	if t, ok := batch.ParseControlKey(rec.Key); !ok || t != batch.Abort && t != batch.Commit {
-		return marker{}
-	}
-	epoch, ok := batch.ParseMarker(rec.Value)
-	return marker{is: ok, coordinator: int32(epoch)}
-}
-
 const controlMax = 1 << 20 // of a control batch, decompressed
 
 func (l *Log) producer(id int64) (int, bool) {
@@ -67,35 +44,70 @@ func (l *Log) producer(id int64) (int, bool) {
 	})
 }
 
-// CheckProducer says whether a batch of an idempotent producer is the next, a repeat, or neither.
-func (s *Store) CheckProducer(id LogID, v batch.View) ProducerVerdict {
+// CheckProducer says whether a batch of an idempotent producer is the next, a repeat, or neither. guard is what Verify
+// gave for a transactional batch whose transaction the log did not know, once the coordinator has confirmed it.
+//
+// The order of the checks is Apache Kafka's: a repeat is a repeat whatever has come of its transaction since.
+func (s *Store) CheckProducer(id LogID, v batch.View, guard Guard) ProducerVerdict {
 	l := s.Log(id)
 	if v.ProducerID() < 0 {
 		return ProducerVerdict{State: NewBatch}
 	}
-	i, known := l.producer(v.ProducerID())
-	if !known {
-		return ProducerVerdict{State: NewBatch}
-	}
-	p := l.producers[i]
-	switch {
-	case v.ProducerEpoch() < p.epoch:
-		return ProducerVerdict{State: InvalidEpoch}
-	case v.ProducerEpoch() > p.epoch:
-		if v.BaseSequence() != 0 {
-			return ProducerVerdict{State: OutOfOrder}
+	var p *producer
+	if i, known := l.producer(v.ProducerID()); known {
+		p = l.producers[i]
+		if is, repeat := p.repeat(v); repeat {
+			return is
 		}
+		if v.ProducerEpoch() < p.epoch {
+			return ProducerVerdict{State: InvalidEpoch}
+		}
+	}
+	if v.IsTransactional() {
+		if is := l.checkGuard(p, v, guard); is != NewBatch {
+			return ProducerVerdict{State: is}
+		}
+	}
+	switch {
+	case p == nil:
 		return ProducerVerdict{State: NewBatch}
+	case v.ProducerEpoch() > p.epoch && v.BaseSequence() != 0:
+		return ProducerVerdict{State: OutOfOrder}
+	case v.ProducerEpoch() == p.epoch && v.BaseSequence() != batch.AddSequence(p.last(), 1):
+		return ProducerVerdict{State: OutOfOrder}
+	case p.txnStart >= 0 && !v.IsTransactional():
+		return ProducerVerdict{State: InvalidTxn}
+	}
+	return ProducerVerdict{State: NewBatch}
+}
+
+// repeat reports that a batch is in the log already, and where.
+func (p *producer) repeat(v batch.View) (is ProducerVerdict, repeat bool) {
+	if v.ProducerEpoch() != p.epoch {
+		return is, false
 	}
 	for _, k := range p.kept[:p.n] {
 		if k.first == v.BaseSequence() && k.last == v.LastSequence() {
-			return ProducerVerdict{State: Duplicate, Base: k.end - 1 - core.Offset(k.delta), Last: k.end - 1, MaxTimestamp: k.time}
+			return ProducerVerdict{State: Duplicate, Base: k.end - 1 - core.Offset(k.delta), Last: k.end - 1, MaxTimestamp: k.time}, true
 		}
 	}
-	if v.BaseSequence() != batch.AddSequence(p.last(), 1) {
-		return ProducerVerdict{State: OutOfOrder}
+	return is, false
+}
+
+// checkGuard checks a transactional batch: it belongs to the open transaction, or to one that was verified. p is nil
+// for a producer that is not known.
+func (l *Log) checkGuard(p *producer, v batch.View, guard Guard) ProducerState {
+	if p != nil && p.epoch == v.ProducerEpoch() && p.txnStart >= 0 {
+		return NewBatch
 	}
-	return ProducerVerdict{State: NewBatch}
+	i, found := l.guard(v.ProducerID())
+	if l.cfg.VerifyTransactions && (!found || l.guards[i].number != guard) {
+		return InvalidTxn
+	}
+	if found && (v.BaseSequence() > l.guards[i].lowest || l.guards[i].bumps && v.BaseSequence() != 0 && (p == nil || p.n == 0)) {
+		return OutOfOrder
+	}
+	return NewBatch
 }
 
 // last is the producer's last sequence, or -1.
@@ -106,20 +118,24 @@ func (p *producer) last() int32 {
 	return p.kept[p.n-1].last
 }
 
-// produced folds one batch into the table of producers. Appends, recovery and replication all come here, so that
-// every replica has the same table.
-func (l *Log) produced(v batch.View, m marker) {
+// produced folds one batch into the table of producers and their transactions. Appends, recovery and replication all
+// come here, so that every replica has the same table. An aborted transaction is returned, for the index of the
+// batch's segment.
+func (l *Log) produced(v batch.View, m marker) (a AbortedTxn, aborted bool) {
 	if v.ProducerID() < 0 || v.IsControl() && !m.is {
-		return
+		return a, false
 	}
 	p := l.entryOf(v.ProducerID())
 	if v.ProducerEpoch() != p.epoch {
 		p.epoch, p.n = v.ProducerEpoch(), 0
 	}
 	p.lastTime = v.MaxTimestamp()
+	if v.IsTransactional() && len(l.guards) > 0 {
+		l.unguard(v)
+	}
 	if m.is {
-		p.coordinator, p.txnStart = m.coordinator, -1
-		return
+		p.coordinator = m.coordinator
+		return l.endedAt(p, v.BaseOffset(), m)
 	}
 	if p.n == batchesKept {
 		copy(p.kept[:], p.kept[1:])
@@ -128,8 +144,9 @@ func (l *Log) produced(v batch.View, m marker) {
 	p.kept[p.n] = keptBatch{first: v.BaseSequence(), last: v.LastSequence(), end: v.LastOffset() + 1, delta: v.LastDelta(), time: v.MaxTimestamp()}
 	p.n++
 	if v.IsTransactional() && p.txnStart < 0 {
-		p.txnStart = v.BaseOffset()
+		l.begun(p, v.BaseOffset())
 	}
+	return a, false
 }
 
 // entryOf returns a producer's entry, made if there is none. New ids are mostly the greatest, so this is cheap.
@@ -223,8 +240,11 @@ func parseSnapshot(b []byte) ([]*producer, bool) {
 		}
 		k := keptBatch{last: int32(binary.BigEndian.Uint32(b[10:])), end: core.Offset(binary.BigEndian.Uint64(b[14:])) + 1,
 			delta: int32(binary.BigEndian.Uint32(b[22:])), time: p.lastTime}
-		if k.end > 0 && k.last >= 0 && k.delta >= 0 {
-			if k.first = k.last - k.delta; k.first < 0 {
+		if k.end > 0 && k.last >= -1 && k.delta >= 0 {
+			switch k.first = k.last - k.delta; {
+			case k.last < 0: // a coordinator's own batch, which has no sequence
+				k.first = -1
+			case k.first < 0:
 				k.first += 1<<31 - 1
 				k.first++
 			}

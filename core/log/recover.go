@@ -15,6 +15,7 @@ func (s *Store) beginScan(now core.Now, l *Log, out *core.Out) {
 	d := l.load
 	for _, g := range l.segs[d.from:] {
 		g.limit, g.size, g.end, g.ready = g.size, 0, g.base, true
+		g.aborts = slices.DeleteFunc(g.aborts, func(a AbortedTxn) bool { return a.Last >= d.snap }) // they are found again
 	}
 	d.i, d.expect, d.n = d.from, -1, s.cfg.Sizes.ScanBytes
 	if d.oldest {
@@ -163,7 +164,7 @@ func (s *Store) checked(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 			break
 		}
 		d.expect = -1
-		m := marker{is: rows[batch.HeaderBytes] == 1, coordinator: int32(binary.BigEndian.Uint32(rows[batch.HeaderBytes+1:]))}
+		m := parseMarkerRow(rows[batch.HeaderBytes:])
 		s.fold(l, g, v, m)
 	}
 	got := d.n
@@ -212,7 +213,9 @@ func (s *Store) fold(l *Log, g *segment, v batch.View, m marker) {
 	l.begin(v.LeaderEpoch(), v.BaseOffset())
 	l.ring.push(border{base: v.BaseOffset(), end: v.LastOffset() + 1, seg: g.base, pos: pos, size: int64(v.Size())}, s.cfg.Sizes.Borders)
 	if v.BaseOffset() >= d.snap {
-		l.produced(v, m)
+		if a, aborted := l.produced(v, m); aborted {
+			g.aborts = append(g.aborts, a)
+		}
 	}
 	g.add(v, l.cfg.IndexInterval)
 	l.end = g.end
@@ -349,6 +352,7 @@ func (s *Store) loadedAll(now core.Now, l *Log, out *core.Out) {
 	l.saving = l.saved
 	l.written, l.durable = l.end, min(max(d.point, l.start), l.end)
 	l.high = min(max(l.high, l.start), l.end)
+	l.settleTxns()
 	// What lies below the durable end is not asked for any more (a start may be far above the recovery point), and
 	// nothing would take it from the list's head.
 	l.doubt = slices.DeleteFunc(d.doubt, func(x doubt) bool { return l.find(x.seg).end <= l.durable })

@@ -111,7 +111,8 @@ func (s *Store) scanAgain(l *Log, h hurt, out *core.Out) {
 	for _, g := range l.segs {
 		out.CloseFile(0, g.file)
 	}
-	l.segs, l.ring, l.producers, l.epochs, l.doubt = nil, ring{}, nil, nil, nil
+	l.segs, l.ring, l.epochs, l.doubt = nil, ring{}, nil, nil
+	l.forgetProducers()
 	s.beginLoad(l, was.clean, was.point, out)
 	l.load.cut, l.load.limit, l.load.checks, l.load.check, l.load.hurt = was.cut, was.limit, was.checks, was.check, h
 }

@@ -92,7 +92,8 @@ func (s *Store) pointed(l *Log, out *core.Out) {
 func (s *Store) forgetEpochs(l *Log, out *core.Out) {
 	core.Must(!l.epochsPut, "the epoch file is at rest")
 	l.load.stage = loadForget
-	l.epochs, l.producers, l.epochsPut, l.epochsDirty = nil, nil, true, false
+	l.epochs, l.epochsPut, l.epochsDirty = nil, true, false
+	l.forgetProducers()
 	s.put(put{what: putEpochs, log: l.id, epoch: -1, replace: true, dir: l.dir, path: l.dir + "/" + epochFile}, formatEpochs(nil), out)
 }
 

@@ -82,7 +82,7 @@ func (x *restarts) agrees(t *rapid.T) {
 	require.Equal(t, x.base, l.Start())
 	fold := &Log{}
 	for _, b := range x.batches {
-		fold.produced(batch.View(b), marker{})
+		fold.produced(batch.View(b), markerOf(b))
 		fold.begin(batch.View(b).LeaderEpoch(), batch.View(b).BaseOffset())
 	}
 	require.Equal(t, len(fold.epochs), len(l.epochs), "I05: %v", l.epochs)

@@ -34,6 +34,7 @@ func (s *Store) started(now core.Now, l *Log, out *core.Out) {
 	}
 	l.start = l.saved[pointStart]
 	l.high = max(l.high, l.start)
+	l.settleTxns()
 	l.trimEpochs(l.start)
 	s.saveEpochs(l, out)
 	s.changed(Change{ID: l.id, What: Start, Offset: l.start})
@@ -75,6 +76,7 @@ func (s *Store) retain(now core.Now, out *core.Out) {
 	for i := 0; i < len(s.order); i++ {
 		if l := s.logs[s.order[i]]; l.state == online && l.known && l.cut == nil && !s.stop.on {
 			l.expire(now)
+			l.expireGuards(now)
 			s.dropSegments(now, l, out)
 			s.retainLog(now, l, out)
 		}

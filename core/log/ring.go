@@ -95,7 +95,7 @@ func (s *Store) Locate(id LogID, from, upTo core.Offset, bytesMax int64) (Slice,
 	}
 	g := l.find(first.seg)
 	core.Must(g != nil, "a border lies in a segment of the log")
-	slice := Slice{File: g.file, Pos: first.pos, Len: first.size, First: first.size, Exact: true}
+	slice := Slice{File: g.file, Pos: first.pos, Len: first.size, First: first.size, Exact: true, FirstEnd: first.end, End: first.end}
 	if l.ring.n > 0 && first.base >= l.ring.at(0).base {
 		for i := l.ring.index(first.end); i < l.ring.n; i++ {
 			b := l.ring.at(i)
@@ -103,11 +103,12 @@ func (s *Store) Locate(id LogID, from, upTo core.Offset, bytesMax int64) (Slice,
 				break
 			}
 			slice.Len += b.size
+			slice.End = b.end
 		}
 		return slice, Found
 	}
 	if most := l.below(g, upTo) - first.pos; most > slice.Len && bytesMax > slice.Len {
-		slice.Len, slice.Exact = min(most, bytesMax), most <= bytesMax
+		slice.Len, slice.Exact, slice.End = min(most, bytesMax), most <= bytesMax, min(upTo, g.end)
 	}
 	return slice, Found
 }

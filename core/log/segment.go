@@ -25,13 +25,14 @@ type segment struct {
 	made      core.Time   // wall clock: when it was made or loaded; stands for timestamps where there are none
 	index     []byte
 	times     []byte
-	since     int64 // bytes since the last index entry
-	indexLen  int64 // size of the files, once sealed
+	aborts    []AbortedTxn // whose markers are in it, in order: the content of the transaction index
+	since     int64        // bytes since the last index entry
+	indexLen  int64        // size of the files, once sealed
 	timesLen  int64
 	entry     bool // its directory entry is durable
 	seals     int8 // files of the seal still being written
 	ready     bool // index and times are in memory
-	txn       bool // there is a .txnindex, which is kept as it is
+	txn       bool // there is a .txnindex, or there will be
 	hearsay   bool // maxTime is what the time index says, which no checksum covers
 }
 
@@ -191,6 +192,11 @@ func (s *Store) seal(l *Log, g *segment, out *core.Out) {
 	g.seals += 2
 	s.put(put{what: putSeal, replace: true, log: l.id, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".index")}, g.index, out)
 	s.put(put{what: putSeal, replace: true, log: l.id, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".timeindex")}, g.times, out)
+	if len(g.aborts) > 0 || g.txn { // one that is there may tell of a tail that was cut
+		g.txn = true
+		g.seals++
+		s.put(put{what: putSeal, replace: true, log: l.id, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".txnindex")}, formatTxnIndex(g.aborts), out)
+	}
 }
 
 // sealed says that one file of a seal is durable.

@@ -33,6 +33,7 @@ type Store struct {
 	dirty    int64     // bytes made durable since the recovery points were written
 	retainAt core.Time
 	ticket   Ticket
+	guard    Guard // the newest that was given out
 	seeks    map[Ticket]*seek
 	removals []removal
 	stop     stopping

@@ -90,6 +90,7 @@ func (s *Store) closeForLoad(l *Log, out *core.Out) {
 	}
 	l.cuts++
 	l.state, l.reload, l.cut = loading, true, nil
-	l.segs, l.ring, l.producers, l.epochs, l.epochsSaved, l.doubt = nil, ring{}, nil, nil, -1, nil
+	l.segs, l.ring, l.epochs, l.epochsSaved, l.doubt = nil, ring{}, nil, -1, nil
+	l.forgetProducers()
 	l.sought, l.flushTo = [soughtMax]border{}, 0
 }

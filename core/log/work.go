@@ -53,7 +53,7 @@ func workArgs(a, b, c int64) []byte {
 }
 
 // A result of workCheck: what ended the walk, the size that the next batch claims, and rows: the header of a batch,
-// whether it is a transaction's marker, and its coordinator epoch.
+// which marker of a transaction it is, if it is one, and its coordinator epoch.
 const (
 	checkHead = 9
 	checkRow  = batch.HeaderBytes + 5
@@ -66,6 +66,28 @@ const (
 	endedShort              // inside of a batch
 	endedBad                // at bytes that are no batch, or whose checksum is wrong
 )
+
+// What kind of marker a row of workCheck tells of.
+const (
+	rowNoMarker = iota
+	rowCommit
+	rowAbort
+)
+
+func (m marker) appendRow(b []byte) []byte {
+	kind := byte(rowNoMarker)
+	switch {
+	case m.is && m.abort:
+		kind = rowAbort
+	case m.is:
+		kind = rowCommit
+	}
+	return binary.BigEndian.AppendUint32(append(b, kind), uint32(m.coordinator))
+}
+
+func parseMarkerRow(b []byte) marker {
+	return marker{is: b[0] != rowNoMarker, abort: b[0] == rowAbort, coordinator: int32(binary.BigEndian.Uint32(b[1:]))}
+}
 
 // check walks batches and describes rowsMax of them at most.
 func check(b []byte, crc bool, rowsMax int64) []byte {
@@ -84,11 +106,7 @@ func check(b []byte, crc bool, rowsMax int64) []byte {
 		}
 		m := markerOf(v)
 		res = append(res, v[:batch.HeaderBytes]...)
-		res = append(res, 0)
-		if m.is {
-			res[len(res)-1] = 1
-		}
-		res = binary.BigEndian.AppendUint32(res, uint32(m.coordinator))
+		res = m.appendRow(res)
 		b = rest
 	}
 	res[0] = byte(how)
