@@ -74,6 +74,7 @@ type copyOf struct {
 	peak   int64 // the greatest end ever
 	agreed int64
 	lossy  bool // it came back with less than it had been counted with, and is not back among the candidates since
+	heard  int  // the newest life that the metadata know
 	booked []Booked
 	least  int // min.insync.replicas, if it led
 }
@@ -83,6 +84,7 @@ type Standing struct {
 	Node           int32
 	Life           int
 	Start, High    int64
+	Starting       int64 // where it has decided that the log is to start: Start, or above it
 	Safe, End      int64
 	Leads          bool
 	Epoch          int32   // of its leadership
@@ -91,6 +93,8 @@ type Standing struct {
 	PartitionEpoch int32
 	Followers      []Booked // what the leader believes of the others
 	Moved          bool     // the sets, or the leadership, have changed since the last look: what was raised was raised by others
+	Settled        bool     // it has looked at its high watermark again in the Step under way: its sets have just come into force
+	Joining        []int32  // followers outside the sets that hold the high watermark back, since they are about to join
 }
 
 // Booked is how far a leader believes a follower's copy to be safe; -1 if it has not heard of it.
@@ -131,7 +135,7 @@ func (c *Replicas) id(data, quorum string) string {
 func (c *Replicas) copy(node int32) *copyOf {
 	i, ok := slices.BinarySearchFunc(c.copies, node, func(x *copyOf, n int32) int { return cmp.Compare(x.node, n) })
 	if !ok {
-		c.copies = slices.Insert(c.copies, i, &copyOf{node: node, life: -1})
+		c.copies = slices.Insert(c.copies, i, &copyOf{node: node, life: -1, heard: -1})
 	}
 	return c.copies[i]
 }
@@ -144,14 +148,17 @@ func (c *Replicas) Down(node int32) {
 
 // Deleted says that a node's copy was given up.
 func (c *Replicas) Deleted(node int32) {
-	*c.copy(node) = copyOf{node: node, life: -1}
+	*c.copy(node) = copyOf{node: node, life: -1, heard: -1}
 }
 
 // Wiped says that a node has lost its disk: what it was counted with, it had.
 func (c *Replicas) Wiped(node int32) {
 	x := c.copy(node)
-	*x = copyOf{node: node, life: -1, peak: x.peak, safe: x.safe, lossy: x.peak > 0}
+	*x = copyOf{node: node, life: -1, heard: -1, peak: x.peak, safe: x.safe, lossy: x.peak > 0}
 }
+
+// Returned says that the metadata know of a node's new life now. Whatever an earlier one has lost, nobody may rest on it any more.
+func (c *Replicas) Returned(node int32, life int) { c.copy(node).heard = life }
 
 // Extended says that a copy got one more batch in its present life.
 func (c *Replicas) Extended(node int32, m Mark) {
@@ -245,6 +252,16 @@ func (c *Replicas) Loaded(node int32, life int, start, end int64, marks []Mark) 
 	x.high, x.safe, x.agreed, x.booked = 0, min(x.safe, end), min(x.agreed, end), nil
 }
 
+// EpochAt is the leader epoch of the record that a node's copy has at an offset; false if it has none.
+func (c *Replicas) EpochAt(node int32, offset int64) (epoch int32, known bool) {
+	x := c.copy(node)
+	i, _ := slices.BinarySearchFunc(x.marks, offset, func(m Mark, o int64) int { return cmp.Compare(m.Last, o) })
+	if i < len(x.marks) && x.marks[i].Base <= offset && offset >= x.start {
+		return x.marks[i].Epoch, true
+	}
+	return -1, false
+}
+
 func (c *Replicas) newest() leadership {
 	if n := len(c.leaders); n > 0 {
 		return c.leaders[n-1]
@@ -259,13 +276,17 @@ func (c *Replicas) leading(x *copyOf) bool { return x.booked != nil }
 func (c *Replicas) Look(s *Standing) {
 	x := c.copy(s.Node)
 	fell := x.up && x.life == s.Life && s.High < x.high
+	if s.Leads || c.leading(x) {
+		c.start = max(c.start, s.Start, s.Starting)
+	} else if !c.Quorum && s.Start > c.start {
+		c.fail("I71", "node %d follows and its log starts at %d; no leader's log has started above %d", s.Node, s.Start, c.start)
+	}
 	x.life, x.up, x.start, x.end = s.Life, true, s.Start, s.End
 	x.safe, x.peak = max(x.safe, s.Safe), max(x.peak, s.End)
 	wasLeading := c.leading(x)
 	x.booked = nil
 	if s.Leads {
 		c.begins(x, s)
-		c.start = max(c.start, s.Start)
 		if x.booked = s.Followers; x.booked == nil {
 			x.booked = []Booked{}
 		}
@@ -279,6 +300,10 @@ func (c *Replicas) Look(s *Standing) {
 		}
 		c.bookings(s)
 		c.superset(s)
+		c.joins(s)
+		if least := s.Due(); s.Settled && !c.Quorum && s.High < least {
+			c.fail("I88", "node %d leads with isr %v asked %v, all of them hold what is below %d, and its high watermark stays at %d", s.Node, s.ISR, s.Asked, least, s.High)
+		}
 	} else if fell && c.Quorum {
 		c.fail("I36", "node %d: what is committed fell from %d to %d", s.Node, x.high, s.High)
 	}
@@ -432,6 +457,39 @@ func (c *Replicas) allInSync(s *Standing) {
 			}
 		}
 	}
+}
+
+// joins: whom a leader asks to take in holds all that this leadership began with (I20): its high watermark may still lie below
+// what the last one had told.
+func (c *Replicas) joins(s *Standing) {
+	if c.Quorum || len(s.Asked) == 0 {
+		return
+	}
+	began, marks := s.Start, c.copy(s.Node).marks
+	if i, ok := slices.BinarySearchFunc(marks, s.Epoch, func(m Mark, e int32) int { return cmp.Compare(m.Epoch, e) }); ok {
+		began = marks[i].Base
+	} else if i > 0 { // whatever it has of its own epoch is on its way to the file
+		began = marks[i-1].Last + 1
+	}
+	for _, f := range s.Followers {
+		if slices.Contains(s.Asked, f.Node) && !slices.Contains(s.ISR, f.Node) && f.End < began {
+			c.fail("I20", "node %d leads in epoch %d, which began at offset %d, and asks to take in node %d, of which it knows what is below %d", s.Node, s.Epoch, began, f.Node, f.End)
+		}
+	}
+}
+
+// Due is where the high watermark of a leader has to be: at what all who count hold, once nobody else has to come first (I88).
+func (s *Standing) Due() int64 {
+	if len(s.ISR) < s.MinISR {
+		return -1
+	}
+	least := s.Safe
+	for _, f := range s.Followers {
+		if slices.Contains(s.ISR, f.Node) || slices.Contains(s.Asked, f.Node) || slices.Contains(s.Joining, f.Node) {
+			least = min(least, f.End)
+		}
+	}
+	return least
 }
 
 // majority: the commit moves over a batch of the leader's own epoch only, which more than half of the voters hold durably (I37).

@@ -117,6 +117,51 @@ func TestReplicasFixtures(t *testing.T) {
 			p.Registered(reg(4, 1, 1, []int32{1, 3}, nil), nil, nil)
 			p.Look(&Standing{Node: 1, High: 30, Safe: 30, End: 30, Leads: true, Epoch: 1, ISR: []int32{1, 3}, MinISR: 2, Moved: true})
 		}, "I20"},
+		{"what all hold is not committed when a smaller set comes into force", func(p *play) {
+			p.put(2, 1, 3)
+			p.follow(2, 20)
+			p.Look(&Standing{Node: 1, High: 20, Safe: 30, End: 30, Leads: true, Epoch: 1, ISR: []int32{1, 2}, MinISR: 2, Settled: true, Followers: []Booked{{2, 30}, {3, 20}}})
+		}, "I88"},
+		{"one that is about to join holds it back", func(p *play) {
+			p.put(2, 1, 3)
+			p.follow(2, 20)
+			p.Look(&Standing{Node: 1, High: 20, Safe: 30, End: 30, Leads: true, Epoch: 1, ISR: []int32{1, 2}, MinISR: 2, Settled: true, Followers: []Booked{{2, 30}, {3, 20}}, Joining: []int32{3}})
+		}, ""},
+		{"too few hold it back", func(p *play) {
+			p.Look(&Standing{Node: 1, High: 20, Safe: 30, End: 30, Leads: true, Epoch: 1, ISR: []int32{1}, MinISR: 2, Settled: true})
+		}, ""},
+		{"one is taken in that lacks what the leadership began with", func(p *play) {
+			p.lead(1, 3, 20, 1, 2)
+			p.Look(&Standing{Node: 1, High: 20, Safe: 30, End: 30, Leads: true, Epoch: 3, ISR: []int32{1, 2}, Asked: []int32{1, 2, 3}, MinISR: 2, Followers: []Booked{{2, 20}, {3, 20}}})
+		}, "I20"},
+		{"a follower's log starts above the leader's", func(p *play) {
+			p.Look(&Standing{Node: 2, Start: 10, High: 20, Safe: 20, End: 20, Epoch: -1})
+		}, "I71"},
+		{"a follower's log starts where the leader's does", func(p *play) {
+			p.Look(&Standing{Node: 1, Start: 10, High: 20, Safe: 30, End: 30, Leads: true, Epoch: 1, ISR: []int32{1, 2, 3}, MinISR: 2})
+			p.Look(&Standing{Node: 2, Start: 10, High: 20, Safe: 20, End: 20, Epoch: -1})
+		}, ""},
+		{"a wiped copy stays in sync until its node registers", func(p *play) {
+			p.Registered(reg(1, 1, 1, []int32{1, 2, 3}, nil), nil, nil)
+			p.Down(2)
+			p.Wiped(2)
+			p.life[2] = 1
+			p.logs[2] = nil
+			p.Loaded(2, 1, 0, 0, nil)
+			p.follow(2, 0)
+			p.Registered(reg(2, 1, 1, []int32{1, 2}, nil), nil, nil)
+		}, ""},
+		{"a wiped copy stays in sync when its node has registered", func(p *play) {
+			p.Registered(reg(1, 1, 1, []int32{1, 2, 3}, nil), nil, nil)
+			p.Down(2)
+			p.Wiped(2)
+			p.life[2] = 1
+			p.logs[2] = nil
+			p.Returned(2, 1)
+			p.Loaded(2, 1, 0, 0, nil)
+			p.follow(2, 0)
+			p.Registered(reg(2, 1, 1, []int32{1, 2}, nil), nil, nil)
+		}, "I20"},
 		{"raised with too few", func(p *play) { p.lead(1, 1, 30, 1) }, "I18"},
 		{"raised beyond its own sync", func(p *play) {
 			p.put(2, 1, 3)

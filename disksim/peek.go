@@ -1,5 +1,7 @@
 package disksim
 
+import "klamm/core"
+
 // Peek copies what was written to a file from an offset on, whatever faults made of it since, for judges, and returns how many bytes
 // there were.
 func (d *Disk) Peek(path string, off int64, dst []byte) int {
@@ -19,4 +21,13 @@ func (d *Disk) Wipe() {
 	}
 	d.inodes, d.used = []*inode{{dir: true, linked: 1}}, 0
 	d.Damage = d.Damage[:0]
+}
+
+// PathOf is the path of an open file; false if nothing has that name any more, or another file has.
+func (d *Disk) PathOf(f core.FileID) (string, bool) {
+	h := d.handles[f]
+	if h == nil || h.node == nil || d.lookup(h.node.path) != h.node {
+		return "", false
+	}
+	return h.node.path, true
 }

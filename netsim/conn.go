@@ -162,9 +162,9 @@ func (n *Net) Dial(who int, e *core.Effect) {
 		n.Counts[DialRefused]++
 		c.err = core.Refused
 		n.wake(at, slot, opDialled, 0)
-	case n.cut(who, to) > at || n.cut(to, who) > at:
+	case n.held(c, who, to) > at || n.held(c, to, who) > at:
 		n.Counts[HeldByCut]++
-		if heal := max(n.cut(who, to), n.cut(to, who)); heal < n.now+dialTime {
+		if heal := max(n.held(c, who, to), n.held(c, to, who)); heal < n.now+dialTime {
 			n.wake(heal+n.delay(v), slot, opServerOpen, 1)
 			break
 		}

@@ -97,6 +97,7 @@ type Net struct {
 	conns    []conn
 	free     []uint32
 	cuts     []core.Time // [from*len(nodes)+to]: held until then
+	doors    []door      // that are shut
 	Assembly int64       // budget of each node for frames that are not whole; a frame of any size is let through alone
 	ConnsMax int         // most connections that were open at once, for the report
 	live     int
@@ -139,8 +140,41 @@ func (n *Net) Cut(from, to int, until core.Time) { n.cuts[from*len(n.nodes)+to] 
 
 func (n *Net) cut(from, to int) core.Time { return n.cuts[from*len(n.nodes)+to] }
 
+// door is a cut of the connections to one port alone.
+type door struct {
+	from, to int
+	port     string
+	until    core.Time
+}
+
+// CutPort holds back whatever travels from one node to another on connections to a port, whichever side listens there,
+// until an instant: what else the two have to say to each other comes through.
+func (n *Net) CutPort(from, to int, port string, until core.Time) {
+	for i := range n.doors {
+		if d := &n.doors[i]; d.from == from && d.to == to && d.port == port {
+			d.until = max(d.until, until)
+			return
+		}
+	}
+	n.doors = append(n.doors, door{from, to, port, until})
+}
+
+// held is until when what travels from one end of a connection to the other is held back.
+func (n *Net) held(c *conn, from, to int) core.Time {
+	until := n.cut(from, to)
+	for i := range n.doors {
+		if d := &n.doors[i]; d.from == from && d.to == to && d.port == c.port {
+			until = max(until, d.until)
+		}
+	}
+	return until
+}
+
 // Heal ends every cut.
-func (n *Net) Heal() { clear(n.cuts) }
+func (n *Net) Heal() {
+	clear(n.cuts)
+	n.doors = n.doors[:0]
+}
 
 // Live is the number of connections of which at least one end is open.
 func (n *Net) Live() int { return n.live }

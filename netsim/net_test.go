@@ -247,6 +247,40 @@ func TestCut(t *testing.T) {
 }
 
 // A node that goes down takes its connections with it; its peers learn of it, sooner or later.
+// A cut of one port holds back its connections alone, in the one direction.
+func TestCutPort(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := &fake{t: t}
+		n := New(f)
+		server, client := n.Add("server", split, "1", "2"), n.Add("client", split, "0")
+		n.Weather.Latency = core.Millisecond
+		var out core.Out
+		out.Dial(1, 2, "server:1")
+		out.Dial(2, 4, "server:2")
+		n.Dial(client, &out.Effects[0])
+		n.Dial(client, &out.Effects[1])
+		f.run(n, core.Second)
+		require.Len(t, f.events[server], 2)
+		n.CutPort(client, server, "2", 5*core.Second)
+		out.Reset()
+		out.Send(0, 2, frame(0, 10))
+		out.Send(0, 4, frame(0, 10))
+		n.Send(client, &out.Effects[0], 0)
+		n.Send(client, &out.Effects[1], 0)
+		f.run(n, 4*core.Second)
+		require.Len(t, f.events[server], 3)
+		f.run(n, 6*core.Second)
+		require.Len(t, f.events[server], 4)
+		n.CutPort(server, client, "2", 100*core.Second)
+		n.Heal()
+		out.Reset()
+		out.Dial(3, 6, "server:2")
+		n.Dial(client, &out.Effects[0])
+		f.run(n, 8*core.Second)
+		require.Len(t, f.events[server], 5)
+	})
+}
+
 func TestDown(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		f := &fake{}

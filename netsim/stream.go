@@ -171,7 +171,7 @@ func (n *Net) arrive(slot uint32, side int) {
 		n.wake(n.now+n.Weather.Latency+1, slot, opArrive, side)
 		return
 	}
-	if held := n.cut(c.ends[side].node, to.node); held > n.now && (d.pieces.len() > 0 || d.fin) {
+	if held := n.held(c, c.ends[side].node, to.node); held > n.now && (d.pieces.len() > 0 || d.fin) {
 		n.Counts[HeldByCut]++
 		v := n.env.Choose(siteAfterCut, c.entity<<1|uint64(side), 200)
 		d.held = true

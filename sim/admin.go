@@ -36,6 +36,8 @@ type asking struct {
 	epoch   int16
 	repeat  int // the step of a repeated batch
 	base    int64
+	flips   int   // requests of adminFlip that are still to come
+	flipped int32 // the partition that it is about
 }
 
 type askState uint8
@@ -91,7 +93,7 @@ func (a *asking) Step(now core.Now, ev *core.Event, out *core.Out) {
 		if ev.Op != a.op {
 			return
 		}
-		if a.state, a.next, a.opened, a.session, a.repeat = askOpen, now.Mono, true, 0, 0; ev.Err != core.OK {
+		if a.state, a.next, a.opened, a.session, a.repeat, a.flips = askOpen, now.Mono, true, 0, 0, 0; ev.Err != core.OK {
 			a.state, a.next = askIdle, now.Mono+100*core.Millisecond
 		}
 	case core.Closed:
@@ -131,6 +133,9 @@ func (a *asking) ask(now core.Now, out *core.Out) {
 		v := w.draw(siteScript, a.entity, 1<<16)
 		if a.what, a.topic = a.fresh(), int(v>>8); a.what == adminKinds {
 			a.what = adminCreate + adminKind(v&0xff)%(adminKinds-1)
+		}
+		if a.r.cfg.topology.moves && v&0x300 == 0x300 {
+			a.what = adminDeleteRecords
 		}
 		if a.what == adminHalfJoin && a.r.stage >= stageCalm {
 			a.what = adminListOffsets // a member that never comes holds a group up
@@ -320,6 +325,9 @@ func (a *asking) deleteRecords(v uint64) kmsg.Request {
 	x := kmsg.NewDeleteRecordsRequestTopic()
 	y := kmsg.NewDeleteRecordsRequestTopicPartition()
 	y.Partition, y.Offset = p, int64(v>>16&0x3f)
+	if known := a.r.oracle.known(core.TopicPartition{Topic: t.name, Partition: p}); a.r.cfg.topology.moves && v&7 < 6 {
+		y.Offset = max(0, known-int64(v>>16&0xf)) // near the end, where it lies within a batch and not above the high watermark
+	}
 	if v&7 == 7 {
 		y.Offset = -1
 	}
@@ -369,6 +377,9 @@ func (a *asking) answered(now core.Now, ev *core.Event, out *core.Out) {
 	a.state, a.next = askOpen, now.Mono+a.r.cfg.adminPause
 	if a.made < len(a.r.cfg.Topics) {
 		a.next = now.Mono + 20*core.Millisecond
+	}
+	if a.flips > 0 {
+		a.next = now.Mono + core.Time(a.r.w.draw(siteAdmin, a.entity, 8))*core.Millisecond
 	}
 }
 

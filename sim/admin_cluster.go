@@ -20,6 +20,7 @@ const (
 	adminCancel
 	adminReassignments
 	adminMinISR
+	adminFlip
 	adminClusterEnd
 )
 
@@ -29,7 +30,14 @@ func (a *asking) clusterAsk() (kmsg.Request, bool) {
 		return nil, false
 	}
 	v := a.r.w.draw(siteAdmin, a.entity, 1<<32)
-	if v&7 != 0 || a.r.stage >= stageCalm {
+	if a.flips > 0 && a.r.stage < stageCalm {
+		return a.flip()
+	}
+	often := uint64(7)
+	if a.r.cfg.topology.moves {
+		often = 1
+	}
+	if a.flips = 0; v&often != 0 || a.r.stage >= stageCalm {
 		return nil, false
 	}
 	a.what, a.topic = adminElect+adminKind(v>>3)%(adminClusterEnd-adminElect), int(v>>8&0xff)
@@ -47,6 +55,9 @@ func (a *asking) clusterAsk() (kmsg.Request, bool) {
 		return q, true
 	case adminReassign, adminCancel:
 		return a.reassign(t, p, v>>24), true
+	case adminFlip:
+		a.flips, a.flipped = 2*(2+int(v>>24&7)), p
+		return a.flip()
 	case adminReassignments:
 		q := kmsg.NewPtrListPartitionReassignmentsRequest()
 		q.TimeoutMillis = 5000
@@ -59,21 +70,59 @@ func (a *asking) clusterAsk() (kmsg.Request, bool) {
 	return alter(kmsg.ConfigResourceTypeTopic, t.name, minISR, &least), true
 }
 
-// reassign moves a partition to other brokers, as many as it has, or ends its move.
-func (a *asking) reassign(t *topicConfig, p int32, v uint64) kmsg.Request {
+// flip changes a partition's leader by an election alone, nobody having died: its replicas are put into another order, and the
+// preferred one is elected. Done a few times, each of them leads again and again, every few milliseconds.
+func (a *asking) flip() (kmsg.Request, bool) {
+	a.what, a.flips = adminFlip, a.flips-1
+	t := a.stable()
+	if a.flips&1 == 0 {
+		q := kmsg.NewPtrElectLeadersRequest()
+		q.TimeoutMillis = 5000
+		x := kmsg.NewElectLeadersRequestTopic()
+		x.Topic, x.Partitions = t.name, []int32{a.flipped}
+		q.Topics = append(q.Topics, x)
+		return q, true
+	}
+	img := a.r.cluster.newest
+	if img == nil || img.Partition(t.name, a.flipped) == nil {
+		a.flips = 0
+		return nil, false
+	}
+	p := img.Partition(t.name, a.flipped)
+	to := ids(p.Replicas)
+	if len(to) < 2 || len(p.Adding)+len(p.Removing) > 0 {
+		a.flips = 0
+		return nil, false
+	}
+	to = append(to[1:], to[0])
+	if len(p.ISR) > 1 && to[0] == int32(p.Leader) {
+		to[0], to[1] = to[1], to[0]
+	}
+	return assignment(t.name, a.flipped, to), true
+}
+
+// assignment asks for the replicas of one partition; nil: that its reassignment is given up.
+func assignment(topic string, partition int32, replicas []int32) kmsg.Request {
 	q := kmsg.NewPtrAlterPartitionAssignmentsRequest()
 	q.TimeoutMillis = 5000
 	x := kmsg.NewAlterPartitionAssignmentsRequestTopic()
 	y := kmsg.NewAlterPartitionAssignmentsRequestTopicPartition()
-	if y.Partition = p; a.what == adminReassign {
-		brokers := a.r.cfg.topology.brokers()
-		for i := range int(t.factor) {
-			y.Replicas = append(y.Replicas, nodeID(brokers[(int(v)+i)%len(brokers)]))
-		}
-	}
-	x.Topic, x.Partitions = t.name, append(x.Partitions, y)
+	y.Partition, y.Replicas = partition, replicas
+	x.Topic, x.Partitions = topic, append(x.Partitions, y)
 	q.Topics = append(q.Topics, x)
 	return q
+}
+
+// reassign moves a partition to other brokers, as many as it has, or ends its move.
+func (a *asking) reassign(t *topicConfig, p int32, v uint64) kmsg.Request {
+	var to []int32
+	if a.what == adminReassign {
+		brokers := a.r.cfg.topology.brokers()
+		for i := range int(t.factor) {
+			to = append(to, nodeID(brokers[(int(v)+i)%len(brokers)]))
+		}
+	}
+	return assignment(t.name, p, to)
 }
 
 // heedCluster counts what was done.
@@ -83,7 +132,11 @@ func (a *asking) heedCluster(resp kmsg.Response) {
 	case *kmsg.ElectLeadersResponse:
 		for _, t := range p.Topics {
 			for _, x := range t.Partitions {
-				if x.ErrorCode == 0 {
+				switch {
+				case x.ErrorCode != 0:
+				case a.what == adminFlip:
+					w.Counts[AdminFlip]++
+				default:
 					w.Counts[AdminElect]++
 				}
 			}
@@ -91,9 +144,12 @@ func (a *asking) heedCluster(resp kmsg.Response) {
 	case *kmsg.AlterPartitionAssignmentsResponse:
 		for _, t := range p.Topics {
 			for _, x := range t.Partitions {
-				if x.ErrorCode == 0 && a.what == adminReassign {
+				switch {
+				case x.ErrorCode != 0:
+					a.flips = 0
+				case a.what == adminReassign:
 					w.Counts[AdminReassign]++
-				} else if x.ErrorCode == 0 {
+				case a.what == adminCancel:
 					w.Counts[AdminCancel]++
 				}
 			}
@@ -155,14 +211,23 @@ func (p *probes) staleSetting(a *asking, value int64) {
 // acked holds an answer to a producer against the truth (I26).
 func (r *run) acked(a *producing, res client.Result) {
 	c := r.cluster
-	if c == nil || c.newest == nil || a.conf.options.NotIdempotent && a.conf.options.Acks != client.AcksAll || res.Offset < 0 || r.lossy() {
+	if c == nil || a.conf.options.NotIdempotent && a.conf.options.Acks != client.AcksAll || res.Offset < 0 {
 		return
 	}
-	t := c.newest.Topic(res.At.Topic)
+	r.ackedAt(res.At, int64(res.Offset))
+}
+
+// ackedAt is an answer to acks=all (I26).
+func (r *run) ackedAt(at core.TopicPartition, offset int64) {
+	c := r.cluster
+	if c == nil || c.newest == nil || r.lossy() {
+		return
+	}
+	t := c.newest.Topic(at.Topic)
 	if t == nil {
 		return
 	}
-	x := c.of(res.At, t.ID, false, r.cfg.Set.Replicate())
-	x.Acked(int64(res.Offset))
+	x := c.of(at, t.ID, false, r.cfg.Set.Replicate())
+	x.Acked(offset)
 	r.judged(x.Found())
 }

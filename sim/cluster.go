@@ -33,6 +33,7 @@ type topology struct {
 	factor  int16    // of topics that are made and deleted
 	ledger  bool     // lossy restarts come only as far as the promise covers them
 	wipes   bool     // disks of brokers may be lost, likewise
+	moves   bool     // replicas are moved often, and records deleted within batches: many copies begin in the midst of a log
 }
 
 // many reports whether there is more than one node.
@@ -102,7 +103,7 @@ func drawTopology(c Chooser, from, to int) (t topology) {
 		voters = 5
 	}
 	switch draw(6) {
-	case 4: // some are brokers only
+	case 3, 4: // some are brokers only
 		for i := voters; i < n; i++ {
 			t.roles[i] = brokerOnly
 		}
@@ -133,7 +134,8 @@ func (cfg *Config) drawCluster(c Chooser) {
 	of := func(list ...string) string { return list[draw(len(list))] }
 	brokers := len(t.brokers())
 	t.ledger = cfg.Set.Replicate() && draw(4) != 3
-	t.wipes = slices.Contains(t.roles, brokerOnly) && brokers > 2 && draw(2) == 1
+	t.wipes = slices.Contains(t.roles, brokerOnly) && brokers > 2 && draw(3) != 0
+	t.moves = draw(4) == 3
 	t.ledger = t.ledger || t.wipes && cfg.Set.Replicate() // a disk that is lost takes the last copy with it if others have lost theirs
 	factor := func() int16 {
 		if t.wipes {
@@ -153,6 +155,9 @@ func (cfg *Config) drawCluster(c Chooser) {
 			least = 2
 		}
 		x.configs = append(x.configs, [2]string{minISR, fmt.Sprint(least)})
+	}
+	if t.moves {
+		cfg.Topics[0].removable = true
 	}
 	var b strings.Builder
 	line := func(kv string) { b.WriteString(kv + "\n") }
@@ -178,6 +183,9 @@ func (cfg *Config) drawCluster(c Chooser) {
 	line("replica.fetch.response.max.bytes=" + of("10485760", "5000"))
 	line("leader.imbalance.check.interval.seconds=" + of("300", "1", "3"))
 	line("auto.leader.rebalance.enable=" + of("true", "true", "false"))
+	if draw(8) == 7 { // the metadata log takes no more while a little is on its way
+		line("klamm.internal.metadata.pending.bytes=" + of("1", "300", "2000"))
+	}
 	common := b.String()
 	racks := draw(3)
 	for i, k := range t.roles {
@@ -225,7 +233,7 @@ func (t *topology) describe() string {
 	for _, k := range t.roles {
 		list = append(list, roleNames[k])
 	}
-	return fmt.Sprintf("nodes %d: %s; ledger %v, wipes %v\n", len(list), strings.Join(list, " | "), t.ledger, t.wipes)
+	return fmt.Sprintf("nodes %d: %s; ledger %v, wipes %v, moves %v\n", len(list), strings.Join(list, " | "), t.ledger, t.wipes, t.moves)
 }
 
 const minISR = "min.insync.replicas"
@@ -320,13 +328,10 @@ func (r *run) addServers() {
 	}
 }
 
-// onlyBroker is where those clients find it that know one broker only.
-const onlyBroker = "broker:9092"
-
 // dial draws the broker to which a client that speaks by hand connects next.
 func (r *run) dial(entity uint64) string {
 	if !r.cfg.topology.many() {
-		return onlyBroker
+		return "broker:9092"
 	}
 	return r.cfg.topology.address(r.w.draw(siteAdmin, entity<<8, 1<<16))
 }

@@ -163,9 +163,6 @@ func drawConfig(c Chooser, opt *Options) (cfg Config) {
 	}
 	cfg.drawExtras(draw, of, line)
 	cfg.Broker = b.String()
-	if cfg.topology.many() { // these know one broker
-		cfg.crowd, cfg.fair, cfg.foreign = 0, false, false
-	}
 	cfg.drawWorkload(c)
 	cfg.drawCluster(c)
 	cfg.Clients = len(cfg.Producers) + cfg.Readers + 1

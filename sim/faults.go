@@ -71,10 +71,12 @@ const (
 	PowerAll
 	RollingRestart
 	WipeDisk
+	CutControl // one node from the controllers' listeners: it serves and copies, and its metadata grow old
 	AdminElect // these are counted by the admin, when they were granted
 	AdminReassign
 	AdminCancel
 	AdminMinISR
+	AdminFlip // a partition's leader changed to and fro by elections alone
 	FaultCount
 )
 
@@ -89,7 +91,7 @@ var faultNames = [FaultCount]string{
 	"client.absurd-count", "client.connection-storm",
 	"cluster.isolate-both-ways", "cluster.isolate-in", "cluster.isolate-out", "cluster.cut-halves", "cluster.cut-bridge", "cluster.cut-random",
 	"cluster.pause-long", "cluster.kill-leader", "cluster.kill-controller", "cluster.kill-several", "cluster.kill-all", "cluster.power-loss-of-all",
-	"cluster.rolling-restart", "cluster.wipe-disk", "admin.elect-leaders", "admin.reassign", "admin.cancel-reassignment", "admin.min-insync",
+	"cluster.rolling-restart", "cluster.wipe-disk", "cluster.cut-control", "admin.elect-leaders", "admin.reassign", "admin.cancel-reassignment", "admin.min-insync", "admin.flip-leader",
 }
 
 func (k FaultKind) String() string { return faultNames[k] }

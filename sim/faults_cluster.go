@@ -38,6 +38,9 @@ func drawClusterPlan(c Chooser, cfg *Config) (plan []Fault) {
 			continue
 		}
 		count := int(c.Choose(sitePlan, uint64(k)<<8, 8)) - 5
+		if k == CutControl {
+			count += 2
+		}
 		if k == WipeDisk {
 			count += 2
 		}
@@ -61,6 +64,12 @@ func drawClusterFault(c Chooser, cfg *Config, k FaultKind, entity uint64) Fault 
 	switch k {
 	case IsolateBoth, IsolateIn, IsolateOut:
 		f.Q = draw(2) // whether clients still reach it
+		f.P = draw(4) // whom it befalls, rather than the drawn node
+	case CutControl:
+		f.P, f.Q = draw(4), draw(3)
+		if f.For = core.Time(5+logUniform(c, entity, 12)) * core.Millisecond; draw(2) == 1 {
+			f.For += core.Second
+		}
 	case CutHalves, CutRandom:
 		f.P = draw(1 << 20)
 	case PauseLong:
@@ -96,6 +105,7 @@ func (w *World) servers() (n int) {
 func (w *World) clusterFault(f *Fault) {
 	n := w.servers()
 	power := f.Q&1 == 1
+	w.aim(f)
 	switch f.Kind {
 	case KillLeader, KillController:
 		at := -1
@@ -131,9 +141,42 @@ func (w *World) clusterFault(f *Fault) {
 	case PauseLong:
 		w.Counts[f.Kind]++
 		w.pause(f.Node, f.For)
+	case CutControl: // what it asks the controllers for, what they say to it, or both are held back
+		w.Counts[f.Kind]++
+		for i := range n {
+			if port := w.Nodes[i].Control; i != f.Node && port != "" {
+				if f.Q != 1 {
+					w.Net.CutPort(i, f.Node, port, w.now+f.For)
+				}
+				if f.Q != 2 {
+					w.Net.CutPort(f.Node, i, port, w.now+f.For)
+				}
+			}
+		}
 	default:
 		w.Counts[f.Kind]++
 		w.partition(f, n)
+	}
+}
+
+// aim lets a cut befall the active controller, or the leader of a partition, instead of the node that was drawn.
+func (w *World) aim(f *Fault) {
+	kind := KillLeader
+	switch f.Kind {
+	case IsolateBoth, IsolateIn, IsolateOut, CutControl:
+	default:
+		return
+	}
+	switch f.P {
+	case 0:
+		return
+	case 1:
+		kind = KillController
+	}
+	if w.OnFind != nil {
+		if at := w.OnFind(kind, int64(f.At/core.Microsecond)); at >= 0 {
+			f.Node = at
+		}
 	}
 }
 

@@ -236,7 +236,11 @@ func (c *Campaign) report(results []*Result) *Report {
 }
 
 func (c *Campaign) replay(seed uint64) string {
-	s := fmt.Sprintf("klamm sim replay --trace --seed %d", seed)
+	return fmt.Sprintf("klamm sim replay --trace --seed %d", seed) + c.Further()
+}
+
+// Further is what a command line needs, besides seeds, to mean the runs of this campaign.
+func (c *Campaign) Further() (s string) {
 	if c.Workload != Mixed {
 		s += " --workload " + c.Workload.String()
 	}

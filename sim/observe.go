@@ -72,6 +72,9 @@ func (r *run) look(n *Node) {
 	}
 	if w.at++; w.at%64 == 0 {
 		r.unused(n)
+		if m, is := n.Machine.(member); is && r.cluster != nil {
+			r.overdue(n.at, n, m)
+		}
 	}
 	r.lookAt(n, s.Log(ids[w.at%uint64(len(ids))]))
 }
@@ -134,8 +137,8 @@ func (r *run) unused(n *Node) {
 }
 
 // promised judges that an answer told the truth (I26): the high watermark of the same life is above the offset.
-func (r *run) promised(at core.TopicPartition, offset int64, life uint32, what string) {
-	n := r.w.Nodes[0]
+func (r *run) promised(at core.TopicPartition, offset int64, node int, life uint32, what string) {
+	n := r.w.Nodes[node]
 	b, ok := n.Machine.(storeOwner)
 	if !ok || n.Life != life || b.Store() == nil || r.cfg.Set == SetLying {
 		return

@@ -24,6 +24,7 @@ type member interface {
 	Image() *image.Image
 	Quorum() *quorum.Node
 	Leading(id log.LogID) *replica.Leader
+	Incarnation() core.TopicID
 }
 
 // cluster is what is known of all nodes together.
@@ -59,7 +60,9 @@ type clusterNode struct {
 	step   uint64       // when img came
 	logs   []copySeen   // by log id
 	img    *image.Image
-	topics []topicSeen // of img, for its digest
+	topics []topicSeen   // of img, for its digest
+	reads  []core.ConnID // connections of consumers, sorted
+	fetch  []booking     // of the follower's fetch that the Step under way takes
 }
 
 // copySeen is the last look at one log. What changed is what differs from it.
@@ -67,6 +70,7 @@ type copySeen struct {
 	c                  *copies
 	online             bool
 	cuts               uint32
+	start, starting    core.Offset
 	end, written, safe core.Offset
 	high               core.Offset
 	epoch              core.Epoch // of its leadership, -1 if it has none
@@ -76,6 +80,8 @@ type copySeen struct {
 	segment, next      core.Offset // where the next batch is read: the segment's base, the offset
 	pos                int64       // in the segment
 	last               checker.Standing
+	stalledAt          core.Offset // the high watermark that stays although nobody holds it
+	since, lookedAt    core.Time   // on the node's clock
 }
 
 type topicSeen struct {
@@ -157,6 +163,7 @@ func (r *run) lookCluster(at int, n *Node) {
 	if img := m.Image(); img != v.img {
 		r.lookImage(at, n, v, img)
 	}
+	r.gated(at, n, m)
 	node := m.Quorum()
 	for _, id := range s.IDs() {
 		r.lookCopy(at, n, m, node, s.Log(id))
@@ -195,8 +202,8 @@ func (r *run) lookCopy(at int, n *Node, m member, node *quorum.Node, l *log.Log)
 	case metadata && node != nil && node.Leads():
 		_, epoch = node.Leader()
 	}
-	end, written, safe, high := l.End(), l.Written(), l.Safe(), l.High()
-	if x.online && x.cuts == l.Cuts() && x.end == end && x.written == written && x.safe == safe && x.high == high && x.epoch == epoch &&
+	start, end, written, safe, high := l.Start(), l.End(), l.Written(), l.Safe(), l.High()
+	if x.online && x.cuts == l.Cuts() && x.start == start && x.starting == l.Starting() && x.end == end && x.written == written && x.safe == safe && x.high == high && x.epoch == epoch &&
 		x.version == version && x.asked == asked {
 		return
 	}
@@ -205,12 +212,14 @@ func (r *run) lookCopy(at int, n *Node, m member, node *quorum.Node, l *log.Log)
 		r.meet(at, n, l, x)
 		r.recovered(n, l)
 	}
-	x.online, x.end, x.written, x.safe, x.high, x.epoch, x.version, x.asked = true, end, written, safe, high, epoch, version, asked
-	s := checker.Standing{Node: nodeID(at), Life: int(n.Life), Start: int64(l.Start()), High: int64(high), Safe: int64(safe), End: int64(end),
-		Leads: epoch >= 0, Epoch: int32(epoch), PartitionEpoch: int32(version)}
+	settled := lead != nil && x.last.Leads && x.epoch == epoch && x.last.Life == int(n.Life) && (x.version != version || x.asked > 0 && asked == 0)
+	x.online, x.start, x.starting, x.end, x.written, x.safe, x.high, x.epoch, x.version, x.asked = true, start, l.Starting(), end, written, safe, high, epoch, version, asked
+	s := checker.Standing{Node: nodeID(at), Life: int(n.Life), Start: int64(start), Starting: int64(l.Starting()), High: int64(high), Safe: int64(safe), End: int64(end),
+		Leads: epoch >= 0, Epoch: int32(epoch), PartitionEpoch: int32(version), Settled: settled}
 	if lead != nil {
-		s.ISR, s.Asked, s.MinISR = ids(lead.ISR()), ids(lead.Asked()), lead.Min()
-		for _, f := range lead.Copies() {
+		leaderStanding(&s, lead, n.clock(r.w.now).Mono)
+	} else if s.Leads {
+		for _, f := range node.Copies() {
 			s.Followers = append(s.Followers, checker.Booked{Node: int32(f.Node), End: int64(f.End)})
 		}
 	}
@@ -238,6 +247,47 @@ func (r *run) lookCopy(at int, n *Node, m member, node *quorum.Node, l *log.Log)
 	}
 	x.c.Look(&s)
 	r.judged(x.c.Found())
+}
+
+// leaderStanding is what a leader says of its sets and of its followers.
+func leaderStanding(s *checker.Standing, lead *replica.Leader, now core.Time) {
+	s.ISR, s.Asked, s.MinISR = ids(lead.ISR()), ids(lead.Asked()), lead.Min()
+	for _, f := range lead.Copies() {
+		s.Followers = append(s.Followers, checker.Booked{Node: int32(f.Node), End: int64(f.End)})
+		if f.End >= 0 && !f.Barred && !f.Former && now-f.Caught <= lead.LagMax() {
+			s.Joining = append(s.Joining, int32(f.Node))
+		}
+	}
+}
+
+// stallSlack is for how long beyond the time of a late follower a high watermark may stay where nobody holds it any more.
+const stallSlack = 500 * core.Millisecond
+
+// overdue looks whether a leader's high watermark stays below what all who count hold, with faults all around (I88).
+func (r *run) overdue(at int, n *Node, m member) {
+	v := &r.cluster.nodes[at]
+	now := n.clock(r.w.now).Mono
+	for i := range v.logs {
+		x := &v.logs[i]
+		lead := m.Leading(log.LogID(i))
+		if x.c == nil || !x.online || lead == nil {
+			continue
+		}
+		s := checker.Standing{Safe: int64(x.safe)}
+		leaderStanding(&s, lead, now)
+		due := s.Due()
+		switch {
+		case int64(x.high) >= due || x.high != x.stalledAt:
+			x.stalledAt, x.since, x.lookedAt = x.high, now, now
+		case now-x.lookedAt > lead.LagMax()/4: // the process was paused, or has just begun to look
+			x.since, x.lookedAt = now, now
+		case now-x.since > lead.LagMax()+stallSlack:
+			r.w.Fail("I88", fmt.Sprintf("%s: node %d leads with isr %v asked %v, all of them hold what is below %d, and its high watermark has stayed at %d for %d ms", x.c.Partition.String(),
+				nodeID(at), s.ISR, s.Asked, due, x.high, (now-x.since).Millis()))
+		default:
+			x.lookedAt = now
+		}
+	}
 }
 
 // meet finds the judge of a log that is seen for the first time in a life.
@@ -336,6 +386,7 @@ func (r *run) lookImage(at int, n *Node, v *clusterNode, img *image.Image) {
 	}
 	old := c.newest
 	c.newest = img
+	r.lives(old, img)
 	all := old == nil || !slices.Equal(old.Brokers(), img.Brokers())
 	var fenced, stopping []int32
 	for _, b := range img.Brokers() {
@@ -370,6 +421,29 @@ func (r *run) lookImage(at int, n *Node, v *clusterNode, img *image.Image) {
 			}
 			x.Registered(reg, fenced, stopping)
 			r.judged(x.Found())
+		}
+	}
+}
+
+// lives looks at whose life the newest metadata know: one life has one broker epoch (I23), and whatever the life before has
+// lost, the metadata know of it from then on.
+func (r *run) lives(old, img *image.Image) {
+	for _, b := range img.Brokers() {
+		if old != nil {
+			was := old.Broker(b.ID)
+			if was != nil && was.Incarnation == b.Incarnation && was.Epoch != b.Epoch && !(was.Fenced && was.ControlledShutdown) {
+				r.w.Fail("I23", fmt.Sprintf("broker %d: one life of it is registered with broker epoch %d and with %d", b.ID, was.Epoch, b.Epoch))
+			}
+			if was != nil && was.Incarnation == b.Incarnation {
+				continue
+			}
+		}
+		if at := int(b.ID) - 1; at >= 0 && at < len(r.cluster.nodes) {
+			if m, ok := r.w.Nodes[at].Machine.(member); ok && m.Incarnation() == b.Incarnation {
+				for _, c := range r.cluster.copies {
+					c.Returned(int32(b.ID), int(r.w.Nodes[at].Life))
+				}
+			}
 		}
 	}
 }

@@ -312,6 +312,14 @@ func (o *Oracle) Bounds(at core.TopicPartition, start, end int64, asked, now cor
 	}
 }
 
+// known is one more than the greatest offset of a partition that anybody was told of.
+func (o *Oracle) known(at core.TopicPartition) int64 {
+	if i, ok := o.index[at]; ok {
+		return int64(len(o.logs[i].ids))
+	}
+	return 0
+}
+
 // Damaged says that synced bytes of a partition's directory were destroyed; no name means bytes that all rest on.
 func (o *Oracle) Damaged(topicDir string) {
 	for i := range o.logs {

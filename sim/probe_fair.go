@@ -41,6 +41,9 @@ func (a *fair) Step(now core.Now, ev *core.Event, out *core.Out) {
 	if len(lost) > 0 {
 		a.session = 0
 	}
+	if a.session == 0 && resp != nil && a.r.cfg.topology.many() && a.r.w.draw(siteWork, a.entity, 4) == 3 {
+		a.line.hangUp(out) // another broker leads others of them
+	}
 	if p, ok := resp.(*kmsg.FetchResponse); ok {
 		a.heed(&asked, p)
 		a.next = now.Mono + core.Time(2+a.r.w.draw(siteWork, a.entity, 12))*core.Millisecond
@@ -57,7 +60,7 @@ func (a *fair) Step(now core.Now, ev *core.Event, out *core.Out) {
 		a.next = core.Never
 		return
 	}
-	if a.r.probes.made < len(a.r.cfg.Topics) || !a.line.open(now, out) || len(a.line.waits) > 0 {
+	if a.r.probes.made < len(a.r.cfg.Topics) || !a.line.open(a.r, a.entity, now, out) || len(a.line.waits) > 0 {
 		return
 	}
 	a.line.send(a.r, a.request(), 12, 0, 0, out)

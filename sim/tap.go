@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"slices"
 
@@ -30,9 +31,25 @@ const tapMax = 64
 
 // heard looks at a frame that a broker is given.
 func (r *run) heard(at int, ev *core.Event) {
-	if len(ev.Data) < 12 || ev.Data[4] != 0 || ev.Data[5] != byte(wire.KeyVote) || ev.Conn%2 == 0 {
+	if len(ev.Data) < 12 || ev.Conn%2 == 0 {
 		return
 	}
+	switch int16(binary.BigEndian.Uint16(ev.Data[4:])) {
+	case wire.KeyVote:
+		r.heardVote(at, ev)
+	case wire.KeyFetch:
+		if m, ok := ev.Req.Body.(messenger); ok {
+			if q, is := m.Message().(*kmsg.FetchRequest); is {
+				r.heardFetch(at, ev.Conn, q)
+			}
+		}
+	}
+}
+
+// messenger is what a broker's Pure makes of a request.
+type messenger interface{ Message() kmsg.Request }
+
+func (r *run) heardVote(at int, ev *core.Event) {
 	req, err := wire.ParseRequest(ev.Data)
 	if err != nil {
 		return
@@ -51,6 +68,10 @@ func (r *run) heard(at int, ev *core.Event) {
 
 // said looks at a frame that a broker sends.
 func (r *run) said(at int, n *Node, e *core.Effect) {
+	if e.Kind == core.SendRange {
+		r.handedOut(at, n, e)
+		return
+	}
 	t := &r.cluster.tap
 	if len(t.waiting) == 0 || e.Kind != core.Send || len(e.Data) < 8 {
 		return

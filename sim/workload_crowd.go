@@ -17,7 +17,7 @@ import (
 type crowd struct {
 	r       *run
 	entity  uint64
-	lines   [2]line
+	lines   []line // two to each broker
 	members []crowder
 	next    core.Time
 }
@@ -42,12 +42,16 @@ const crowdPatience = 10 * core.Second
 
 func (r *run) newCrowd(entity uint64) *crowd {
 	c := &crowd{r: r, entity: entity}
-	for i := range c.lines {
-		c.lines[i] = line{name: "crowd", conn: core.ConnID(2 * i), table: core.Op(8)}
+	lines := 2 * r.cfg.topology.nodes()
+	for i := range lines {
+		c.lines = append(c.lines, line{name: "crowd", conn: core.ConnID(2 * i), table: core.Op(8), node: i / 2, more: core.ConnID(2*lines - 4)})
 	}
 	for i := range r.cfg.crowd {
 		v := r.w.draw(siteWork, entity, 1<<32)
 		t := &r.cfg.Topics[int(v)%len(r.cfg.Topics)]
+		if r.cfg.topology.many() && t.removable { // a copy that begins anew above all that a producer has sent does not know it
+			continue
+		}
 		m := crowder{pid: 1<<40 + int64(i), at: core.TopicPartition{Topic: t.name, Partition: int32(v>>8&0xff) % t.partitions}, base: -1, answered: true}
 		if v>>16&1 == 1 {
 			m.seq = math.MaxInt32 - int32(v>>17&7)
@@ -87,7 +91,10 @@ func (c *crowd) Step(now core.Now, ev *core.Event, out *core.Out) {
 	}
 	for i := range c.lines {
 		l := &c.lines[i]
-		if l.open(now, out); l.oldest() < c.r.w.now-crowdPatience {
+		if c.r.cfg.topology.roles[l.node] == controllerOnly {
+			continue
+		}
+		if l.openTo(c.r, now, out); l.oldest() < c.r.w.now-crowdPatience {
 			l.hangUp(out)
 		}
 	}
@@ -96,6 +103,9 @@ func (c *crowd) Step(now core.Now, ev *core.Event, out *core.Out) {
 
 // work sends a few batches.
 func (c *crowd) work(now core.Now, v uint64, out *core.Out) {
+	if len(c.members) == 0 {
+		return
+	}
 	for range 1 + v&3 {
 		x := c.r.w.draw(siteWork, c.entity, 1<<32)
 		m := int(x) % len(c.members)
@@ -114,8 +124,9 @@ func (c *crowd) send(now core.Now, i int, x uint64, out *core.Out) {
 	if m.retired || now.Mono < m.again {
 		return
 	}
-	first, second := &c.lines[x&1], &c.lines[1-x&1]
-	if !first.open(now, out) {
+	at := 2 * c.leader(m.at)
+	first, second := &c.lines[at+int(x&1)], &c.lines[at+int(1-x&1)]
+	if !first.openTo(c.r, now, out) {
 		return
 	}
 	switch {
@@ -130,12 +141,23 @@ func (c *crowd) send(now core.Now, i int, x uint64, out *core.Out) {
 		return
 	}
 	c.produce(i, first, out)
-	if x>>16&3 == 0 && second.open(now, out) {
+	if x>>16&3 == 0 && second.openTo(c.r, now, out) {
 		c.produce(i, second, out)
 	}
 	if x>>18&31 == 0 {
 		first.hangUp(out)
 	}
+}
+
+// leader is the node that leads a partition, as the newest metadata have it.
+func (c *crowd) leader(at core.TopicPartition) int {
+	if !c.r.cfg.topology.many() || c.r.cluster == nil || c.r.cluster.newest == nil {
+		return c.r.cfg.topology.brokers()[0]
+	}
+	if p := c.r.cluster.newest.Partition(at.Topic, at.Partition); p != nil && p.Leader > 0 {
+		return int(p.Leader) - 1
+	}
+	return c.r.cfg.topology.brokers()[0]
 }
 
 func (c *crowd) make(now core.Now, m *crowder, x uint64) {
@@ -188,7 +210,7 @@ func (c *crowd) answered(now core.Now, q *waiting, resp kmsg.Response) {
 	who := m.at.Topic + "-" + strconv.Itoa(int(m.at.Partition)) + ": batch " + strconv.Itoa(int(m.seq)) + " of producer " + strconv.FormatInt(m.pid, 10)
 	switch code {
 	case wire.None:
-		c.r.promised(m.at, base+int64(m.count)-1, q.life, who)
+		c.r.promised(m.at, base+int64(m.count)-1, q.node, q.life, who)
 		if m.answered && base != m.base && base >= 0 && !c.lossy(m) {
 			c.r.oracle.fail("I57", "%s was answered with offset %d and, sent again, with %d", who, m.base, base)
 		}
@@ -196,6 +218,7 @@ func (c *crowd) answered(now core.Now, q *waiting, resp kmsg.Response) {
 			return
 		}
 		m.answered, m.base = true, base
+		c.r.ackedAt(m.at, base+int64(m.count)-1)
 		for i, id := range m.ids {
 			c.r.oracle.Resolved(id, m.at, base+int64(i), did, c.r.w.now)
 		}

@@ -64,6 +64,7 @@ func (a *foreign) Step(now core.Now, ev *core.Event, out *core.Out) {
 		}
 		if resp != nil {
 			a.heed(now, resp, out)
+			a.elsewhere(resp, out)
 		}
 	}
 	if now.Mono < a.next {
@@ -74,7 +75,10 @@ func (a *foreign) Step(now core.Now, ev *core.Event, out *core.Out) {
 		a.next = core.Never
 		return
 	}
-	if one, two := a.lines[0].open(now, out), a.lines[1].open(now, out); !one || !two || a.r.probes.made < len(a.r.cfg.Topics) {
+	if a.lines[1].state == askIdle {
+		a.lines[1].node = a.lines[0].node
+	}
+	if one, two := a.lines[0].open(a.r, a.entity, now, out), a.lines[1].openTo(a.r, now, out); !one || !two || a.r.probes.made < len(a.r.cfg.Topics) {
 		return
 	}
 	if len(a.lines[0].waits)+len(a.lines[1].waits) > 0 && a.step != stepHeld {
@@ -84,6 +88,23 @@ func (a *foreign) Step(now core.Now, ev *core.Event, out *core.Out) {
 		return
 	}
 	a.act(now, out)
+}
+
+// elsewhere hangs up where another broker coordinates the group: the next one that is dialled may be that one.
+func (a *foreign) elsewhere(resp kmsg.Response, out *core.Out) {
+	code := wire.None
+	switch p := resp.(type) {
+	case *kmsg.JoinGroupResponse:
+		code = wire.Code(p.ErrorCode)
+	case *kmsg.OffsetCommitResponse:
+		if len(p.Topics) == 1 && len(p.Topics[0].Partitions) == 1 {
+			code = wire.Code(p.Topics[0].Partitions[0].ErrorCode)
+		}
+	}
+	if code == wire.NotCoordinator {
+		a.lines[0].hangUp(out)
+		a.lines[1].hangUp(out)
+	}
 }
 
 // Steps of a move.

@@ -11,12 +11,14 @@ import (
 // answers come in the order of the requests.
 type line struct {
 	name  string
-	conn  core.ConnID // even, in steps of 4
+	conn  core.ConnID // even, in steps of 4 and more
 	table core.Op     // distinguishes the owner's lines
 	state askState
 	retry core.Time
 	corr  int32
 	waits []waiting
+	node  int         // of the broker that it leads to
+	more  core.ConnID // than four is the stride, where the owner has more than two lines
 }
 
 // waiting is a request without its answer.
@@ -24,19 +26,29 @@ type waiting struct {
 	req  kmsg.Request
 	corr int32
 	at   core.Time // of the world
-	life uint32    // of the broker, when it was sent
-	tag  int       // the owner's
-	id   uint64    // likewise
+	node int       // the broker that was asked, and its life
+	life uint32
+	tag  int    // the owner's
+	id   uint64 // likewise
 }
 
 const lineRetry = 80 * core.Millisecond
 
-// open reports whether requests can be sent now, and dials if there is no connection.
-func (l *line) open(now core.Now, out *core.Out) bool {
+// open reports whether requests can be sent now, and dials if there is no connection: any broker.
+func (l *line) open(r *run, entity uint64, now core.Now, out *core.Out) bool {
+	if t := &r.cfg.topology; l.state == askIdle && now.Mono >= l.retry && t.many() {
+		list := t.brokers()
+		l.node = list[r.w.draw(siteAdmin, entity<<8, uint64(len(list)))]
+	}
+	return l.openTo(r, now, out)
+}
+
+// openTo is open to the broker that the line is meant for.
+func (l *line) openTo(r *run, now core.Now, out *core.Out) bool {
 	if l.state == askIdle && now.Mono >= l.retry {
-		l.conn += 4
+		l.conn += 4 + l.more
 		l.state = askDialling
-		out.Dial(l.table<<56|core.Op(l.conn), l.conn, onlyBroker)
+		out.Dial(l.table<<56|core.Op(l.conn), l.conn, r.cfg.topology.host(l.node)+":9092")
 	}
 	return l.state == askOpen
 }
@@ -45,7 +57,7 @@ func (l *line) open(now core.Now, out *core.Out) bool {
 func (l *line) send(r *run, req kmsg.Request, version int16, tag int, id uint64, out *core.Out) {
 	l.corr++
 	req.SetVersion(version)
-	l.waits = append(l.waits, waiting{req: req, corr: l.corr, at: r.w.now, life: r.w.Nodes[0].Life, tag: tag, id: id})
+	l.waits = append(l.waits, waiting{req: req, corr: l.corr, at: r.w.now, node: l.node, life: r.w.Nodes[l.node].Life, tag: tag, id: id})
 	out.Send(0, l.conn, wire.AppendRequest(nil, wire.Header{Key: req.Key(), Version: version, Correlation: l.corr, ClientID: l.name, HasClientID: true}, req))
 }
 

@@ -138,7 +138,7 @@ func newSimRunCommand() *cobra.Command {
 				return err
 			}
 		} else {
-			printSimReport(cmd.OutOrStdout(), &r)
+			printSimReport(cmd.OutOrStdout(), &c, &r)
 		}
 		if r.Green || seed >= 0 && len(r.Failures) == 0 && r.Calm == r.MustCalm {
 			return nil
@@ -209,7 +209,7 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func printSimReport(w io.Writer, r *simReport) {
+func printSimReport(w io.Writer, c *sim.Campaign, r *simReport) {
 	fmt.Fprintf(w, "workload    %s\n", r.Workload)
 	fmt.Fprintf(w, "seeds       %d from %d, %.1f s on %d cores, %.1f a second\n", r.Seeds, r.From, r.Seconds, r.Cores, r.SeedsPerSecond)
 	fmt.Fprintf(w, "events      %d, %d a second and core; median of a seed %d\n", r.Events, r.EventsPerSecond, r.Events50)
@@ -251,13 +251,13 @@ func printSimReport(w io.Writer, r *simReport) {
 		fmt.Fprintf(w, "not green: %d seeds made no progress after healing; each failure above of I87 says who is stuck\n", n)
 	}
 	if r.Seeds < r.Asked {
-		fmt.Fprintf(w, "not measured: the limit of time ended it after %d of %d seeds. Go on with:\n  klamm sim run --from %d --seeds %d\n", r.Seeds, r.Asked, r.From+r.Seeds, r.Asked-r.Seeds)
+		fmt.Fprintf(w, "not measured: the limit of time ended it after %d of %d seeds. Go on with:\n  klamm sim run%s --from %d --seeds %d\n", r.Seeds, r.Asked, c.Further(), r.From+r.Seeds, r.Asked-r.Seeds)
 	}
 	if r.Workload == sim.Mixed.String() && r.Seeds >= marksSeeds && len(r.MarksNeverHit) > 0 {
 		fmt.Fprintf(w, "not green: %d seeds never came to the marks named above: reach them, or list them with a reason in sim/marks.go\n", r.Seeds)
 	}
 	if len(r.Zero) > 0 && r.Asked > 1 {
-		fmt.Fprintf(w, "these never came, so nothing is known of them; run more seeds: %s\n", strings.Join(r.Zero, " "))
+		fmt.Fprintf(w, "these never came, so nothing is known of them: %s\nGo on with more seeds:\n  klamm sim run%s --from %d --seeds %d\n", strings.Join(r.Zero, " "), c.Further(), r.From+r.Seeds, r.Asked)
 	}
 }
 

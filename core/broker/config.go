@@ -183,6 +183,7 @@ var internalSettings = []internalSetting{
 	{internalPrefix + "log.seek.bytes", log.DefaultSizes().SeekBytes, 1},                     // of one step of a seek
 	{internalPrefix + "log.time.scan.bytes", log.DefaultSizes().TimeScanBytes, 1},            // of one step of a search by timestamp
 	{internalPrefix + "metadata.batch.bytes", int64(quorum.DefaultSizes().BatchBytes), 1000}, // of one batch of the metadata log
+	{internalPrefix + "metadata.pending.bytes", quorum.DefaultSizes().PendingBytes, 1},       // that are appended and not committed
 	{internalPrefix + "metadata.replay.bytes", quorum.DefaultSizes().ReplayBytes, 1},         // of one step of a replay
 	{internalPrefix + "metadata.snapshot.batch.bytes", int64(quorum.DefaultSizes().SnapshotBatchBytes), 1},
 	{internalPrefix + "metadata.snapshot.records", int64(quorum.DefaultSizes().SnapshotRecords), 1}, // of one step of a snapshot
@@ -226,7 +227,7 @@ func (p *parser) internals(c *Config) {
 		CheckpointBytes: p.size("log.checkpoint.bytes"),
 		Quorum: quorum.Sizes{
 			ReplayBytes: p.size("metadata.replay.bytes"), SnapshotBatchBytes: int(p.size("metadata.snapshot.batch.bytes")),
-			SnapshotRecords: int(p.size("metadata.snapshot.records")), BatchBytes: int(p.size("metadata.batch.bytes")),
+			SnapshotRecords: int(p.size("metadata.snapshot.records")), BatchBytes: int(p.size("metadata.batch.bytes")), PendingBytes: p.size("metadata.pending.bytes"),
 		},
 		GroupLoadBytes: p.size("group.load.bytes"), GroupSweep: int(p.size("group.sweep.offsets")),
 		GroupsMax: int(p.size("group.groups")), GroupPending: int(p.size("group.pending")),

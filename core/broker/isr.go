@@ -67,6 +67,10 @@ func (b *Broker) isrTick(now core.Now, out *core.Out) {
 	s.tickAt = now.Mono.After(max(b.cfg.LagMax/2, core.Millisecond))
 	for i := range b.parts.byLog {
 		if h := &b.parts.byLog[i]; h.used && h.leader != nil {
+			if h.leader.Aged(now.Mono) {
+				out.Mark("broker.high-by-age")
+				b.rose(now, h, true, out)
+			}
 			b.proposeISR(now, h, out)
 		}
 	}

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"klamm/core"
 	"klamm/core/image"
 	"klamm/core/log"
 	"klamm/core/quorum"
@@ -14,6 +15,9 @@ func (b *Broker) Image() *image.Image { return b.img }
 
 // Quorum is the node's part in the metadata quorum: nil before boot has come to it.
 func (b *Broker) Quorum() *quorum.Node { return b.node }
+
+// Incarnation is what tells this life of the broker from its others.
+func (b *Broker) Incarnation() core.TopicID { return b.boot.incarnation }
 
 // Leading is the leadership of the partition whose log has that id: nil if another broker leads it.
 func (b *Broker) Leading(id log.LogID) *replica.Leader {

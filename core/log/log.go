@@ -100,6 +100,9 @@ func (l *Log) Config() Config { return l.cfg }
 // Start is the first offset that may be read. It has been made durable.
 func (l *Log) Start() core.Offset { return l.start }
 
+// Starting is the first offset that is to be kept: Start, or what it will be when that is durable.
+func (l *Log) Starting() core.Offset { return max(l.start, l.wantStart) }
+
 // End is the offset after the last record given to Append.
 func (l *Log) End() core.Offset { return l.end }
 

@@ -11,7 +11,7 @@ import (
 
 // pend remembers a batch at the log's end, so that it need not be read back when it is committed.
 func (n *Node) pend(a appended) {
-	if i := len(n.pending) - 1; i >= 0 && n.pending[i].end != a.base || n.pendingBytes > pendingBytesMax && !a.decoded {
+	if i := len(n.pending) - 1; i >= 0 && n.pending[i].end != a.base || n.pendingBytes > n.cfg.Sizes.PendingBytes && !a.decoded {
 		n.pending, n.pendingBytes = nil, 0
 	}
 	n.pending = append(n.pending, a)

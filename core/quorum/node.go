@@ -71,6 +71,9 @@ func (c *Config) defaults() {
 	if c.Sizes == (Sizes{}) {
 		c.Sizes = DefaultSizes()
 	}
+	if c.Sizes.PendingBytes == 0 {
+		c.Sizes.PendingBytes = pendingBytesMax
+	}
 }
 
 // Sizes are bounds of single steps; see log.Sizes.
@@ -79,11 +82,14 @@ type Sizes struct {
 	SnapshotBatchBytes int   // a batch of a snapshot is closed at this size
 	SnapshotRecords    int   // encoded in one step
 	BatchBytes         int   // of one batch of the log
+	// PendingBytes bounds what is appended and not committed; then Append refuses, and a follower forgets the bytes and
+	// reads them from its log later.
+	PendingBytes int64
 }
 
 // DefaultSizes returns the sizes for real disks.
 func DefaultSizes() Sizes {
-	return Sizes{ReplayBytes: 4 << 20, SnapshotBatchBytes: 1 << 20, SnapshotRecords: 2000, BatchBytes: metadataBytesMax}
+	return Sizes{ReplayBytes: 4 << 20, SnapshotBatchBytes: 1 << 20, SnapshotRecords: 2000, BatchBytes: metadataBytesMax, PendingBytes: pendingBytesMax}
 }
 
 // Node is this node's part in the quorum.
@@ -160,8 +166,7 @@ type appended struct {
 }
 
 const (
-	// pendingBytesMax bounds what is appended and not committed; then Append refuses, and a follower forgets the bytes and
-	// reads them from its log later.
+	// pendingBytesMax is Sizes.PendingBytes unless the configuration says otherwise.
 	pendingBytesMax = 64 << 20
 	// table and fileBase are the node's numbers among the rooms of its machine.
 	table    = 3
@@ -224,7 +229,7 @@ func (n *Node) Bootstrap() []wire.Record { return n.bootstrap }
 // asks for, and returns its exclusive end. The records are committed when Committed hands them out with this epoch. False:
 // this node is not Active, too much is in flight, or there is too much for one batch. The records are not to be written to.
 func (n *Node) Append(now core.Now, records []wire.Record, level int16, store *log.Store, out *core.Out) (end core.Offset, ok bool) {
-	if !n.Active() || len(records) == 0 || n.pendingBytes > pendingBytesMax || n.overdue(now) {
+	if !n.Active() || len(records) == 0 || n.pendingBytes > n.cfg.Sizes.PendingBytes || n.overdue(now) {
 		return 0, false
 	}
 	b := batch.NewBuilder(batch.Options{LeaderEpoch: n.state.epoch})

@@ -281,6 +281,10 @@ func (l *Leader) Unchanged(now core.Time) (rose bool) {
 	return l.raise(now)
 }
 
+// Aged looks again at the high watermark, since time alone may set it free: a follower that was about to join, and has fallen
+// silent, does not hold it back for longer than a member might be late.
+func (l *Leader) Aged(now core.Time) (rose bool) { return l.raise(now) }
+
 // Refused says that the controller turned the asked set down; it never came into force.
 func (l *Leader) Refused(now core.Time) (rose bool) {
 	l.asked = nil

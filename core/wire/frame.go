@@ -197,6 +197,14 @@ type Request struct {
 	BadVersion bool         // a listener serves this key, but not in this version
 }
 
+// Message is what is asked; nil if it could not be read.
+func (r *Request) Message() kmsg.Request {
+	if r == nil {
+		return nil
+	}
+	return r.Body
+}
+
 // ParseRequest reads a request from its whole frame. An error means that the connection has to be closed: the frame
 // is damaged, or of an API that is not served here. So does BadVersion, but for ApiVersions.
 func ParseRequest(frame []byte) (*Request, error) {

@@ -1,0 +1,173 @@
+package sim
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"klamm/core"
+	"klamm/core/log"
+	"klamm/core/replica"
+)
+
+// This file judges Fetch from both sides. What a broker hands to a consumer lies below its own high watermark at that instant
+// (I29). What a leader takes into its account of a follower comes from a replica that its own metadata name, in the life that
+// they know, in the leadership that both believe in, at a place where the two logs agree (I28).
+
+// booking is one partition that a follower's fetch names.
+type booking struct {
+	log          log.LogID
+	node         core.NodeID
+	broker       core.BrokerEpoch // that it fetches with; -1: the version has none
+	leads, last  core.Epoch       // what it takes for the leader epoch, and the epoch of its last record
+	offset       core.Offset
+	before       replica.Copy // what the leader believed of it; a node that it knew nothing of has no end
+	told         bool         // the version tells the epoch of the last record
+	mono         core.Time
+	leaderBefore core.Epoch
+}
+
+// heardFetch looks at a fetch before the broker does.
+func (r *run) heardFetch(at int, conn core.ConnID, q *kmsg.FetchRequest) {
+	v, n := &r.cluster.nodes[at], r.w.Nodes[at]
+	if v.life != n.Life {
+		*v = clusterNode{life: n.Life}
+	}
+	node, epoch := core.NodeID(q.ReplicaID), core.BrokerEpoch(-1)
+	if q.Version >= 15 {
+		node, epoch = core.NodeID(q.ReplicaState.ID), core.BrokerEpoch(q.ReplicaState.Epoch)
+	}
+	if i, known := slices.BinarySearch(v.reads, conn); node < 0 && !known {
+		v.reads = slices.Insert(v.reads, i, conn)
+	} else if node >= 0 && known {
+		v.reads = slices.Delete(v.reads, i, i+1)
+	}
+	m, ok := n.Machine.(member)
+	v.fetch = v.fetch[:0]
+	if node < 0 || !ok || m.Store() == nil {
+		return
+	}
+	for i := range q.Topics {
+		t := &q.Topics[i]
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			for _, id := range m.Store().IDs() {
+				l := m.Store().Log(id)
+				if x := l.Partition(); x.Partition != p.Partition || x.Topic != t.Topic && (l.TopicID() != core.TopicID(t.TopicID) || t.TopicID == [16]byte{}) {
+					continue
+				}
+				if lead := m.Leading(id); lead != nil {
+					b := booking{log: id, node: node, broker: epoch, leads: core.Epoch(p.CurrentLeaderEpoch), last: core.Epoch(p.LastFetchedEpoch), offset: core.Offset(p.FetchOffset),
+						told: q.Version >= 12, mono: n.clock(r.w.now).Mono, leaderBefore: lead.Epoch()}
+					b.before, _ = copyOfNode(lead, node)
+					v.fetch = append(v.fetch, b)
+				}
+			}
+		}
+	}
+}
+
+func copyOfNode(lead *replica.Leader, node core.NodeID) (replica.Copy, bool) {
+	for _, c := range lead.Copies() {
+		if c.Node == node {
+			return c, true
+		}
+	}
+	return replica.Copy{Node: node, End: -1, AskedAt: -1}, false
+}
+
+// gated looks at what the leader has made of a follower's fetch, after its Step.
+func (r *run) gated(at int, n *Node, m member) {
+	v := &r.cluster.nodes[at]
+	for i := range v.fetch {
+		b := &v.fetch[i]
+		lead := m.Leading(b.log)
+		if lead == nil || lead.Epoch() != b.leaderBefore || m.Image() == nil {
+			continue
+		}
+		now, there := copyOfNode(lead, b.node)
+		if !there || now.AskedAt != b.mono || b.before.AskedAt == b.mono || now.End != b.offset {
+			continue // it was not taken into the account, or cannot be told from another one of this instant
+		}
+		if why := r.ungated(at, n, m, b, lead); why != "" {
+			l := m.Store().Log(b.log)
+			r.w.Fail("I28", fmt.Sprintf("%s: node %d leads in epoch %d and counts a fetch of node %d at offset %d: %s", l.Partition().Topic+"-"+strconv.Itoa(int(l.Partition().Partition)), nodeID(at), lead.Epoch(), b.node, b.offset, why))
+		}
+	}
+	v.fetch = v.fetch[:0]
+}
+
+// ungated says why a fetch should not have been counted; empty: it was right.
+func (r *run) ungated(at int, n *Node, m member, b *booking, lead *replica.Leader) string {
+	l := m.Store().Log(b.log)
+	if p := m.Image().Partition(l.Partition().Topic, l.Partition().Partition); p != nil && p.LeaderEpoch == lead.Epoch() && !slices.Contains(p.Replicas, b.node) {
+		return fmt.Sprintf("the replicas are %v", p.Replicas)
+	}
+	if b.leads >= 0 && b.leads != lead.Epoch() {
+		return "it believes in leader epoch " + strconv.Itoa(int(b.leads))
+	}
+	if k := m.Image().Broker(b.node); k != nil && b.broker >= 0 && b.broker < k.Epoch {
+		return fmt.Sprintf("it is of broker epoch %d, and %d is registered", b.broker, k.Epoch)
+	}
+	if b.offset > l.End() {
+		return "the log ends at " + strconv.FormatInt(int64(l.End()), 10)
+	}
+	if i := int(b.log); i < len(r.cluster.nodes[at].logs) && b.offset > l.Start() && r.cluster.nodes[at].logs[i].c != nil {
+		x := r.cluster.nodes[at].logs[i].c
+		here, known := x.EpochAt(nodeID(at), int64(b.offset)-1)
+		there, has := x.EpochAt(int32(b.node), int64(b.offset)-1)
+		switch {
+		case b.last >= 0 && known && here != int32(b.last):
+			return fmt.Sprintf("its last record is of epoch %d, and here the one below that offset is of epoch %d", b.last, here)
+		case b.told && has && there != int32(b.last):
+			return fmt.Sprintf("it calls its last record one of epoch %d, and that is of epoch %d", b.last, there)
+		}
+	}
+	return ""
+}
+
+// handedOut looks at a range of a file that leaves for a consumer: every whole batch in it lies below the high watermark.
+func (r *run) handedOut(at int, n *Node, e *core.Effect) {
+	v := &r.cluster.nodes[at]
+	if _, reads := slices.BinarySearch(v.reads, e.Conn); !reads || v.life != n.Life {
+		return
+	}
+	m, ok := n.Machine.(member)
+	path, named := n.Disk.PathOf(e.File)
+	dir, file, _ := cutLast(strings.TrimPrefix(path, "/"), '/')
+	if !ok || !named || !strings.HasSuffix(file, ".log") {
+		return
+	}
+	_, dir, _ = cutLast(dir, '/')
+	topic, number, _ := cutLast(dir, '-')
+	p, err := strconv.Atoi(number)
+	if err != nil {
+		return
+	}
+	id, there := m.Store().Find(core.TopicPartition{Topic: topic, Partition: int32(p)})
+	if !there || !m.Store().Log(id).Online() {
+		return
+	}
+	high := int64(m.Store().Log(id).High())
+	var b [batchHead]byte
+	for off := e.Off; off+batchHead <= e.Off+e.Len && n.Disk.Peek(path, off, b[:]) == batchHead; {
+		size := int64(int32(binary.BigEndian.Uint32(b[8:]))) + 12
+		if last := int64(binary.BigEndian.Uint64(b[:])) + int64(int32(binary.BigEndian.Uint32(b[23:]))); off+size <= e.Off+e.Len && last >= high {
+			r.w.Fail("I29", fmt.Sprintf("%s: node %d hands offset %d to a consumer, and its high watermark is %d", dir, nodeID(at), last, high))
+			return
+		}
+		off += max(size, batchHead)
+	}
+}
+
+// cutLast cuts a text at the last place where a byte stands.
+func cutLast(s string, at byte) (before, after string, found bool) {
+	if i := strings.LastIndexByte(s, at); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return "", s, false
+}
