@@ -312,7 +312,7 @@ func (c *cluster) learn(now core.Now, resp *kmsg.MetadataResponse, seen uint64, 
 			continue
 		}
 		c.topics = append(c.topics, t)
-		wanting = wanting || t.wanting()
+		wanting = wanting || t.wanting(c.brokers)
 	}
 	slices.SortFunc(c.topics, func(a, b topic) int { return strings.Compare(a.name, b.name) })
 	c.topics = slices.CompactFunc(c.topics, func(a, b topic) bool { return a.name == b.name })
@@ -399,13 +399,15 @@ func nodeIDs(ids []int32) []core.NodeID {
 	return list
 }
 
-// wanting reports whether the topic's metadata is such that asking again may bring better.
-func (t *topic) wanting() bool {
+// wanting reports whether the topic's metadata is such that asking again may bring better. A leader that is none of the brokers is
+// as good as none: the broker that was asked lags behind another one, which had named it.
+func (t *topic) wanting(brokers []Broker) bool {
 	if t.code != wire.None {
 		return t.code.Retriable()
 	}
 	for i := range t.partitions {
-		if t.partitions[i].leader < 0 {
+		leader := t.partitions[i].leader
+		if _, known := slices.BinarySearchFunc(brokers, leader, func(b Broker, id core.NodeID) int { return int(b.ID) - int(id) }); !known {
 			return true
 		}
 	}
