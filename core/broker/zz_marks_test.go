@@ -22,6 +22,7 @@ var notInScripts = map[string]string{
 	"broker.peer-too-old":            "a node of another release",
 	"broker.replica-append-failed":   "a log that is busy in the very Step of a leader's answer",
 	"broker.isr-change-refused":      "a controller that fences a replica just as its leader asks for it",
+	"broker.high-by-age":             "a follower that falls silent between catching up and joining; core/replica has the script",
 	"broker.fetch-of-stranger":       "a replica that has not heard yet that it was taken away",
 }
 

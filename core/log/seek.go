@@ -227,7 +227,7 @@ func (s *Store) seekStep(now core.Now, t Ticket, ev *core.Event, out *core.Out) 
 func (s *Store) scanned(l *Log, t Ticket, k *seek, g *segment, ev *core.Event, out *core.Out) {
 	r, ok := parseSearch(ev.Data)
 	bad := !ok || r.how == searchBad || ev.Err != core.OK && ev.Err != core.ShortRead || r.how == searchLarge && (r.size <= k.n || r.size > g.size-k.pos) ||
-		r.how == searchFound && r.base >= 0 && (r.base < g.base || r.end > l.end || k.hinted && r.at == 0 && k.what != TimeFound && r.base > k.from)
+		r.how == searchFound && r.base >= 0 && (!l.mayBegin(g, k.pos+r.at, r.base, r.end) || r.end > l.end || k.hinted && r.at == 0 && k.what != TimeFound && r.base > k.from)
 	switch {
 	case bad && k.hinted: // the index was wrong
 		out.Mark("log.bad-index")
@@ -263,6 +263,12 @@ func (s *Store) scanned(l *Log, t Ticket, k *seek, g *segment, ev *core.Event, o
 	}
 }
 
+// mayBegin reports whether a batch can stand at a position of a segment: none begins below the segment's base, but for the very first
+// one of a log that began anew within it, since DeleteRecords had set the leader's log start there.
+func (l *Log) mayBegin(g *segment, pos int64, base, end core.Offset) bool {
+	return base >= g.base || pos == 0 && g == l.segs[0] && end > g.base
+}
+
 // seekRead reads from a known batch on.
 func (s *Store) seekRead(l *Log, t Ticket, k *seek, pos, first int64, out *core.Out) {
 	g := l.find(k.seg)
@@ -280,7 +286,7 @@ func (s *Store) readDone(l *Log, t Ticket, k *seek, g *segment, ev *core.Event, 
 		if is != batch.Good || v.LastOffset()+1 > k.upTo {
 			break
 		}
-		if v.LastOffset() < next || n > 0 && v.BaseOffset() < next || v.BaseOffset() < g.base || !v.CheckCRC() {
+		if v.LastOffset() < next || n > 0 && v.BaseOffset() < next || !l.mayBegin(g, k.pos+int64(n), v.BaseOffset(), v.LastOffset()+1) || !v.CheckCRC() {
 			n = 0
 			break
 		}

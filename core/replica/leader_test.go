@@ -39,6 +39,8 @@ func TestLeader(t *testing.T) {
 				return fmt.Sprintf("ask %v\n", l.Propose(now))
 			case "agree":
 				l.Agreed(now, nodes(t, d, "isr"), core.PartitionEpoch(arg(t, d, "version", 0)))
+			case "age":
+				l.Aged(now)
 			case "refuse":
 				l.Refused(now)
 			case "replicas":
