@@ -17,7 +17,8 @@ import (
 // power cut may. A Sync passes a file's bytes down, a SyncDir a directory's entries. A file that was synced
 // but whose entry was not is lost too.
 //
-// With NoSync the two do nothing and still succeed: a drill whose checks must then fail.
+// With NoSync the two do nothing and still succeed: a drill whose checks must then fail. While there is a file SlowFile in
+// root, every write and every sync takes longer.
 //
 // Everything under root is under the layer; other paths go straight to the system. What was synced of files
 // that have no durable name lies in root/.klamm-unnamed, which is emptied at the start and never listed.
@@ -98,7 +99,7 @@ func (d *lossyNode) look() error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() == lossyUnnamed {
+		if e.Name() == lossyUnnamed || e.Name() == SlowFile {
 			continue
 		}
 		n := &lossyNode{dir: e.IsDir(), path: filepath.Join(d.path, e.Name()), fd: -1}
@@ -272,6 +273,7 @@ func (l *Lossy) SyncDir(path string) error {
 	if !ok {
 		return OS{}.SyncDir(path)
 	}
+	l.dawdle()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d, err := l.walk(parts)

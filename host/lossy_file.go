@@ -63,6 +63,7 @@ func (n *lossyNode) block(index int64) ([]byte, error) {
 }
 
 func (f *lossyFile) Pwritev(pieces [][]byte, off int64) error {
+	f.l.dawdle()
 	f.l.mu.Lock()
 	defer f.l.mu.Unlock()
 	for _, p := range pieces {
@@ -108,6 +109,7 @@ func (n *lossyNode) truncate(size int64) error {
 
 // Sync passes down what differs. A kill amid it leaves some of it, as a power cut amid a sync does.
 func (f *lossyFile) Sync() error {
+	f.l.dawdle()
 	f.l.mu.Lock()
 	defer f.l.mu.Unlock()
 	n := f.n

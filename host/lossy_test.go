@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -113,6 +114,30 @@ func namesIn(t *testing.T, dir string) (names []string) {
 }
 
 // With NoSync all syncs succeed and nothing of this life is there after a kill.
+// While SlowFile is there, writes and syncs take their time, and nobody sees it.
+func TestLossySlow(t *testing.T) {
+	dir := t.TempDir()
+	l, err := NewLossy(dir, false)
+	require.NoError(t, err)
+	f, _, err := l.Open(in(dir, "a"), core.CreateNew)
+	require.NoError(t, err)
+	took := func(do func() error) time.Duration {
+		from := time.Now()
+		require.NoError(t, do())
+		return time.Since(from)
+	}
+	write := func() error { return f.Pwritev([][]byte{[]byte("x")}, 0) }
+	require.NoError(t, os.WriteFile(in(dir, SlowFile), []byte("30 40\n"), 0o644))
+	for _, do := range []func() error{write, f.Sync, func() error { return l.SyncDir(dir) }} {
+		require.GreaterOrEqual(t, took(do), 30*time.Millisecond)
+	}
+	entries, err := l.List(dir)
+	require.NoError(t, err)
+	require.Equal(t, []core.Entry{{Name: "a", Size: 1}}, entries)
+	require.NoError(t, os.WriteFile(in(dir, SlowFile), []byte("40 30"), 0o644))
+	require.Less(t, took(write), 30*time.Millisecond, "what cannot be read is not believed")
+}
+
 func TestLossyNoSync(t *testing.T) {
 	dir := t.TempDir()
 	l, err := NewLossy(dir, true)

@@ -1,6 +1,6 @@
 // Drill runs a cluster of three real nodes in network namespaces, the clients in a fourth, under a load of idempotent producers
 // with acks=all, and brings faults upon the leader: kill -9, cut cables (both ways, one way), loss and delay, a pause longer than
-// its session, a full file system, and the power loss of all nodes at once (a layer under the file adapter forgets what was not
+// its session, a full file system, a slow disk, and the power loss of all nodes at once (a layer under the file adapter forgets what was not
 // synced). At the end every acknowledged record must be there once, in order.
 //
 //	go run ./.ci/drill [-rounds 1] [-faults kill,cut,…] [-keep]
@@ -23,6 +23,7 @@ import (
 
 	"klamm/.ci/ledger"
 	"klamm/.ci/nodes"
+	"klamm/host"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -55,6 +56,7 @@ var faults = []fault{
 	{"weather", (*drill).weather},
 	{"pause", (*drill).pause},
 	{"full", (*drill).full},
+	{"slow", (*drill).slow},
 	{"power", (*drill).power},
 }
 
@@ -323,6 +325,69 @@ func (d *drill) full(n *nodes.Node) error {
 		n.Kill()
 	}
 	return n.Start(d.bin)
+}
+
+// slow makes each write and each sync of the leader's disk take 50 to 200 ms longer, and tells what became of the throughput and
+// of the in-sync sets.
+func (d *drill) slow(n *nodes.Node) error {
+	const span = 15 * time.Second
+	file := filepath.Join(n.Dir, "data", host.SlowFile)
+	before := d.rate(span / 3)
+	if err := os.WriteFile(file, []byte("50 200"), 0o644); err != nil {
+		return err
+	}
+	least, moved, changes := 3, 0, 0
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		last := make([]int, partitions)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+			for p := range partitions {
+				ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+				leader, inSync, err := nodes.Leader(ctx, d.cl, topic, int32(p))
+				cancel()
+				if err != nil {
+					continue
+				}
+				if least = min(least, inSync); last[p] != 0 && last[p] != inSync {
+					changes++
+				}
+				if last[p] = inSync; p == 0 && leader != n.ID {
+					moved = leader
+				}
+			}
+		}
+	})
+	during := d.rate(span)
+	close(stop)
+	wg.Wait()
+	if err := os.Remove(file); err != nil {
+		return err
+	}
+	after := d.rate(span / 3)
+	fmt.Printf("         slow disk of node %d: %.0f acknowledged a second before, %.0f meanwhile, %.0f afterwards; in sync at least %d of 3, %d changes; ",
+		n.ID, before, during, after, least, changes)
+	if moved == 0 {
+		fmt.Println("it led on")
+	} else {
+		fmt.Printf("node %d took over\n", moved)
+	}
+	if during == 0 {
+		return fmt.Errorf("nothing was acknowledged while the disk was slow")
+	}
+	return nil
+}
+
+// rate is how many records are acknowledged in a second.
+func (d *drill) rate(span time.Duration) float64 {
+	from, at := d.book.Acked(), time.Now()
+	time.Sleep(span)
+	return float64(d.book.Acked()-from) / time.Since(at).Seconds()
 }
 
 // power takes all nodes down at once, with all that was not synced.
