@@ -81,6 +81,7 @@ const (
 	MisdirectedRead
 	AlignedRead
 	AimedError
+	BrokenOp
 	CounterCount
 )
 
@@ -89,7 +90,7 @@ var counterNames = [CounterCount]string{
 	"disk.dir-sync-error", "disk.full", "disk.sync-lied", "disk.crash-sectors-lost", "disk.crash-sectors-kept", "disk.crash-sector-torn",
 	"disk.crash-garbage", "disk.crash-reordered", "disk.crash-size-lost", "disk.crash-entries-lost", "disk.crash-entries-kept",
 	"disk.crash-shows-dropped-pages", "disk.crash-cut-writes-short", "disk.bit-rot", "disk.misdirected-write", "disk.misdirected-read",
-	"disk.read-of-other-writes", "disk.aimed-error",
+	"disk.read-of-other-writes", "disk.aimed-error", "disk.broken-directory-error",
 }
 
 func (c Counter) String() string { return counterNames[c] }
@@ -108,6 +109,7 @@ type Weather struct {
 	Aim, AimSuffix      string // the rest is for paths that hold the one and end with the other
 	AimRead, AimWork    int64
 	AimWrite, AimSync   int64
+	Broken              string // a directory in which nothing works
 }
 
 const (
@@ -162,6 +164,7 @@ type change struct {
 type handle struct {
 	node   *inode
 	aimed  bool       // its path holds the weather's aim
+	path   string     // as it was opened
 	err    core.Errno // of its Open
 	ready  core.Time  // when the Open is carried out
 	last   core.Time  // when the last write or truncate is

@@ -49,7 +49,7 @@ func (d *Disk) handleOf(e *core.Effect) *handle {
 	switch e.Kind {
 	case core.Open:
 		h := &handle{}
-		h.aimed = d.Weather.Aim != "" && d.Weather.aims(string(e.Data))
+		h.aimed, h.path = d.Weather.Aim != "" && d.Weather.aims(string(e.Data)), string(e.Data)
 		if _, dup := d.handles[e.File]; dup || e.File == 0 {
 			d.env.Broken(d.id, "opens a file id that is in use")
 		}
@@ -76,6 +76,11 @@ func (d *Disk) handleOf(e *core.Effect) *handle {
 // fate draws whether an operation will fail.
 func (d *Disk) fate(o *op, v uint64) {
 	w := &d.Weather
+	if w.Broken != "" && d.inBroken(o) {
+		o.fate = core.IOError
+		d.Counts[BrokenOp]++
+		return
+	}
 	if w.Aim != "" && o.h != nil {
 		d.aim(o, v)
 	}
@@ -103,6 +108,25 @@ func (d *Disk) fate(o *op, v uint64) {
 			d.Counts[DirSyncError]++
 		}
 	}
+}
+
+// inBroken reports whether an operation is about something in the directory in which nothing works.
+func (d *Disk) inBroken(o *op) bool {
+	path := ""
+	switch k := o.e.Kind; {
+	case k == core.CloseFile || k == core.DoWork && o.e.File == 0:
+		return false
+	case o.h != nil && o.h.node != nil:
+		path = o.h.node.path
+	case o.h != nil:
+		path = o.h.path
+	case k == core.Rename:
+		path, _ = o.e.RenamePaths()
+	default:
+		path = string(o.e.Data)
+	}
+	rest, in := strings.CutPrefix(path, d.Weather.Broken)
+	return in && (rest == "" || rest[0] == '/')
 }
 
 // aims reports whether errors are aimed at a file.
@@ -190,6 +214,10 @@ func (d *Disk) Fire(token uint64) {
 
 func (d *Disk) carryOut(o *op, ev *core.Event) {
 	if o.h != nil {
+		if o.e.Kind == core.Open && o.fate != core.OK {
+			o.h.err, ev.Err = o.fate, o.fate
+			return
+		}
 		if o.e.Kind == core.Open {
 			o.h.node, ev.Err = d.open(string(o.e.Data), core.OpenMode(o.e.Len))
 			if o.h.err = ev.Err; ev.Err == core.OK {
@@ -201,6 +229,10 @@ func (d *Disk) carryOut(o *op, ev *core.Event) {
 			return
 		}
 		d.onFile(o, ev)
+		return
+	}
+	if o.fate != core.OK && o.e.Kind != core.SyncDir {
+		ev.Err = o.fate
 		return
 	}
 	switch o.e.Kind {

@@ -30,6 +30,7 @@ var roleNames = [...]string{"broker,controller", "broker", "controller"}
 type topology struct {
 	roles   []role
 	servers []string // the configuration file of each node
+	places  []int    // how many log directories each has
 	factor  int16    // of topics that are made and deleted
 	ledger  bool     // lossy restarts come only as far as the promise covers them
 	wipes   bool     // disks of brokers may be lost, likewise
@@ -95,6 +96,7 @@ func drawTopology(c Chooser, from, to int) (t topology) {
 	from, to = max(from, 1), min(max(to, from, 1), ServersMax)
 	n := from + draw(to-from+1)
 	t.roles = make([]role, n)
+	t.drawDirs(c)
 	if n < 4 {
 		return t
 	}
@@ -126,7 +128,7 @@ func drawTopology(c Chooser, from, to int) (t topology) {
 func (cfg *Config) drawCluster(c Chooser) {
 	t := &cfg.topology
 	if !t.many() {
-		cfg.topology.servers, cfg.topology.factor = []string{cfg.Broker}, 1
+		cfg.topology.servers, cfg.topology.factor = []string{t.withDirs(cfg.Broker, 0)}, 1
 		return
 	}
 	k := uint64(100)
@@ -189,7 +191,7 @@ func (cfg *Config) drawCluster(c Chooser) {
 	common := b.String()
 	racks := draw(3)
 	for i, k := range t.roles {
-		t.servers = append(t.servers, cfg.server(i, k, racks)+common)
+		t.servers = append(t.servers, t.withDirs(cfg.server(i, k, racks)+common, i))
 	}
 }
 
@@ -233,7 +235,7 @@ func (t *topology) describe() string {
 	for _, k := range t.roles {
 		list = append(list, roleNames[k])
 	}
-	return fmt.Sprintf("nodes %d: %s; ledger %v, wipes %v, moves %v\n", len(list), strings.Join(list, " | "), t.ledger, t.wipes, t.moves)
+	return fmt.Sprintf("nodes %d: %s; ledger %v, wipes %v, moves %v, log directories %v\n", len(list), strings.Join(list, " | "), t.ledger, t.wipes, t.moves, t.places)
 }
 
 const minISR = "min.insync.replicas"
@@ -323,7 +325,9 @@ func (r *run) addServers() {
 			port = n.Control
 		}
 		r.w.Add(n, t.host(i), port, 1<<30)
-		n.Disk.Format("data")
+		for _, dir := range t.dirs(i) {
+			n.Disk.Format(dir[1:])
+		}
 		n.Disk.Check = r.cfg.Debug
 	}
 }

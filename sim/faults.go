@@ -77,6 +77,7 @@ const (
 	AdminCancel
 	AdminMinISR
 	AdminFlip // a partition's leader changed to and fro by elections alone
+	DirFails // nothing works any more in one log directory: see dirs.go
 	FaultCount
 )
 
@@ -91,7 +92,7 @@ var faultNames = [FaultCount]string{
 	"client.absurd-count", "client.connection-storm",
 	"cluster.isolate-both-ways", "cluster.isolate-in", "cluster.isolate-out", "cluster.cut-halves", "cluster.cut-bridge", "cluster.cut-random",
 	"cluster.pause-long", "cluster.kill-leader", "cluster.kill-controller", "cluster.kill-several", "cluster.kill-all", "cluster.power-loss-of-all",
-	"cluster.rolling-restart", "cluster.wipe-disk", "cluster.cut-control", "admin.elect-leaders", "admin.reassign", "admin.cancel-reassignment", "admin.min-insync", "admin.flip-leader",
+	"cluster.rolling-restart", "cluster.wipe-disk", "cluster.cut-control", "admin.elect-leaders", "admin.reassign", "admin.cancel-reassignment", "admin.min-insync", "admin.flip-leader", "disk.directory-fails",
 }
 
 func (k FaultKind) String() string { return faultNames[k] }
@@ -345,6 +346,8 @@ func applyFault(f *Fault, net *netsim.Weather, disk *disksim.Weather) {
 		disk.MisRead += f.P
 	case DiskLies:
 		disk.Lying = true
+	case DirFails:
+		disk.Broken = dataDirs[f.P]
 	case DiskAimed:
 		a := aims[f.Q]
 		disk.Aim, disk.AimSuffix, disk.AimRead, disk.AimWork, disk.AimWrite, disk.AimSync = a.part, a.suffix, a.read*f.P, a.work*f.P, a.write*f.P, a.write*f.P/2

@@ -15,6 +15,8 @@ func (k FaultKind) canCome(nodes [2]int) bool {
 		return nodes[0] < 2
 	case WipeDisk:
 		return nodes[1] > 3
+	case DirFails:
+		return true
 	}
 	return k < IsolateBoth || nodes[1] > 2
 }
@@ -134,7 +136,6 @@ func (w *World) clusterFault(f *Fault) {
 			w.Counts[WipeDisk]++
 			w.fall(f.Node, false)
 			w.Nodes[f.Node].Disk.Wipe()
-			w.Nodes[f.Node].Disk.Format("data")
 			w.OnWipe(f.Node, true)
 			w.restart(f.Node)
 		}

@@ -58,6 +58,9 @@ func (r *run) mayWipe(node int, done bool) bool {
 	if !done {
 		return r.cfg.topology.roles[node] == brokerOnly && r.book(node, true)
 	}
+	for _, dir := range r.cfg.topology.dirs(node) {
+		r.w.Nodes[node].Disk.Format(dir[1:])
+	}
 	for _, c := range r.cluster.copies {
 		c.Wiped(nodeID(node))
 	}

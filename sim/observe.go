@@ -153,12 +153,12 @@ func (r *run) promised(at core.TopicPartition, offset int64, node int, life uint
 func (r *run) files(n *Node) {
 	for i := range r.oracle.logs {
 		l := &r.oracle.logs[i]
-		dir := "/data/" + l.at.Topic + "-" + strconv.Itoa(int(l.at.Partition))
+		dir := r.logDir(n, l.at)
 		segments := segmentsOf(n, dir)
 		for _, v := range checker.CheckSegments(checker.Partition{TopicID: l.at.Topic, Number: l.at.Partition}, segments) {
 			r.w.Fail(v.Invariant, v.Subject+": "+v.Detail)
 		}
-		starts, _ := n.Disk.File("/data/log-start-offset-checkpoint")
+		starts, _ := n.Disk.File(dirOf(dir) + "/log-start-offset-checkpoint")
 		epochs, there := n.Disk.File(dir + "/leader-epoch-checkpoint")
 		if !there || len(segments) == 0 {
 			continue

@@ -294,7 +294,7 @@ func (r *run) overdue(at int, n *Node, m member) {
 func (r *run) meet(at int, n *Node, l *log.Log, x *copySeen) {
 	p := l.Partition()
 	x.c = r.cluster.of(p, l.TopicID(), r.lossy(), r.cfg.Set.Replicate())
-	x.dir = "/data/" + p.Topic + "-" + strconv.Itoa(int(p.Partition)) + "/"
+	x.dir = n.Machine.(member).Store().Path(l.Place()) + "/" + p.Topic + "-" + strconv.Itoa(int(p.Partition)) + "/"
 	for i := range r.cluster.nodes[at].logs { // it was here before in this life, and was deleted
 		if o := &r.cluster.nodes[at].logs[i]; o != x && o.c == x.c {
 			x.c.Deleted(nodeID(at))

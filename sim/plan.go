@@ -80,6 +80,7 @@ func drawPlan(c Chooser, cfg *Config) (plan []Fault) {
 	if row := cfg.Workload.row(); row.plan != nil {
 		plan = append(plan, row.plan(c, cfg)...)
 	}
+	plan = append(plan, drawDirPlan(c, cfg)...)
 	if c.Choose(sitePlan, 0xfffe, 16) != 0 && !hasCrash(plan) { // nearly every run has a crash
 		kinds := []FaultKind{Kill, PowerLoss, CrashAtEffect, CrashAfterSync, CrashLoop}
 		k := kinds[c.Choose(sitePlan, 0xfffd, uint64(len(kinds)))]

@@ -33,7 +33,7 @@ type handed struct {
 	generation int32
 }
 
-const markerPath = "/data/.kafka_cleanshutdown"
+const marker = "/.kafka_cleanshutdown"
 
 // fallen is called just before a life of the broker ends: what it said last is written down.
 func (r *run) fallen(n *Node) {
@@ -89,18 +89,20 @@ func (r *run) starting(n *Node) {
 	if n.Life == 0 || r.cfg.Set == SetLying {
 		return
 	}
-	if _, there := n.Disk.File(markerPath); there && w.wasReady && !w.stopped && !w.asked && (r.cfg.Set == SetSync || r.cfg.Set.Replicate()) {
+	if r.marked(n) && w.wasReady && !w.stopped && !w.asked && (r.cfg.Set == SetSync || r.cfg.Set.Replicate()) {
 		r.w.Fail("I13", "the marker of a clean stop is there, and the last stop was none")
 	}
 	points := ""
 	if r.cfg.Set == SetDamage {
-		b, _ := n.Disk.File("/data/recovery-point-offset-checkpoint")
-		points = string(b)
+		for _, dir := range r.cfg.topology.dirs(n.at) {
+			b, _ := n.Disk.File(dir + "/recovery-point-offset-checkpoint")
+			points += string(b)
+		}
 	}
 	for i := range w.promised {
 		p := &w.promised[i]
 		p.judged, p.batches, p.epoch = false, nil, -1
-		dir := "/data/" + p.partition.Topic + "-" + strconv.Itoa(int(p.partition.Partition))
+		dir := r.logDir(n, p.partition)
 		r.eachSegment(n, dir, func(base int64, file []byte) {
 			list, _, _ := checker.ReadSegment(file)
 			p.batches = append(p.batches, list...)
@@ -203,7 +205,7 @@ func (r *run) recovered(n *Node, l *log.Log) {
 			continue
 		}
 		var after []checker.Batch
-		r.eachSegment(n, "/data/"+at.String(), func(base int64, file []byte) {
+		r.eachSegment(n, r.logDir(n, p.partition), func(base int64, file []byte) {
 			list, _, _ := checker.ReadSegment(file)
 			for _, b := range list {
 				if b.Epoch <= p.epoch && b.Last < int64(l.End()) { // what this life has appended has an epoch of its own
@@ -223,11 +225,11 @@ func (r *run) recovered(n *Node, l *log.Log) {
 
 // loading looks at the store while it loads its logs: the marker of a clean stop must be gone by then.
 func (r *run) loading(n *Node, s *log.Store) {
-	if len(s.IDs()) == 0 || r.watch[n.at].loaded {
+	if !s.Loading() || r.watch[n.at].loaded {
 		return
 	}
 	r.watch[n.at].loaded = true
-	if _, there := n.Disk.File(markerPath); there {
+	if r.marked(n) {
 		r.w.Fail("I13", "logs are being loaded, and the marker of a clean stop is still there")
 	}
 }
@@ -336,7 +338,7 @@ func (r *run) assignments(n *Node) {
 	}
 	stored := make([]int32, len(w.handed))
 	for p := range 8 {
-		r.eachSegment(n, "/data/__consumer_offsets-"+strconv.Itoa(p), func(base int64, file []byte) {
+		r.eachSegment(n, r.logDir(n, core.TopicPartition{Topic: "__consumer_offsets", Partition: int32(p)}), func(base int64, file []byte) {
 			list, _, _ := checker.ReadSegment(file)
 			for _, b := range list {
 				w.storedIn(stored, file[b.Position:b.Position+b.Size])
@@ -378,7 +380,7 @@ func (r *run) order() {
 	n := r.w.Nodes[0]
 	for i := range r.oracle.logs {
 		at := r.oracle.logs[i].at
-		dir := "/data/" + at.Topic + "-" + strconv.Itoa(int(at.Partition))
+		dir := r.logDir(n, at)
 		whole := true
 		for _, d := range n.Disk.Damage {
 			whole = whole && (d.What == "misdirected read" || !strings.HasPrefix(d.Path, dir+"/") || !strings.Contains(d.Path, ".log"))
@@ -403,7 +405,7 @@ func (r *run) order() {
 // skipped is a reader that went past an offset of a damaged log. If the batch there has a wrong checksum, the reader
 // saw it, and must stop there instead.
 func (r *run) skipped(at core.TopicPartition, from int64) {
-	r.eachSegment(r.w.Nodes[0], "/data/"+at.Topic+"-"+strconv.Itoa(int(at.Partition)), func(base int64, file []byte) {
+	r.eachSegment(r.w.Nodes[0], r.logDir(r.w.Nodes[0], at), func(base int64, file []byte) {
 		list, _, fault := checker.ReadSegment(file)
 		next := base
 		if n := len(list); n > 0 {

@@ -305,8 +305,10 @@ func (r *run) exited(node int, code int64) {
 		return
 	}
 	if code == 0 && n.stopping && r.watch[node].wasReady && (r.cfg.Set == SetSync || r.cfg.Set == SetCached) {
-		if _, clean := n.Disk.File(markerPath); !clean {
-			r.w.Fail("I13", n.Name+" was stopped in good order and left no marker")
+		for _, dir := range r.cfg.topology.dirs(n.at) {
+			if _, clean := n.Disk.File(dir + marker); !clean {
+				r.w.Fail("I13", n.Name+" was stopped in good order and left no marker in "+dir)
+			}
 		}
 		r.files(n)
 	}

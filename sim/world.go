@@ -50,6 +50,7 @@ const (
 	siteTopology
 	siteAdmin
 	siteWorkload
+	siteDirs
 )
 
 // Node is a place where a machine runs.

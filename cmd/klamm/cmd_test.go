@@ -72,7 +72,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"storage info " + dir, 1, []string{"no formatted data directory", "storage format"}},
 		{"storage inspect " + locked, 1, []string{"neither partitions nor .log files"}},
 		{"storage dump " + good, 2, []string{"only .log"}},
-		{"storage inspect a b", 2, []string{"takes one argument"}},
+		{"storage inspect", 2, []string{"takes at least one argument"}},
 		{"version --format xml", 2, []string{"neither text nor json"}},
 	} {
 		t.Run(c.args, func(t *testing.T) {

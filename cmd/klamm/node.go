@@ -58,11 +58,11 @@ func (n *node) run() error {
 	if len(problems) > 0 {
 		return configError(n.from, problems)
 	}
-	lock, err := host.LockDir(cfg.LogDir)
+	locks, err := lockDirs(&cfg, n.log)
 	if err != nil {
 		return err
 	}
-	defer lock.Unlock()
+	defer locks.unlock()
 	fs, err := faultLayer(n.faultLayer, cfg.LogDir)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,32 +29,66 @@ used while a broker runs.`,
 
 func newStorageInfoCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "info DIR",
-		Short: "What a data directory is and holds",
-		Args:  oneArg("the data directory"),
+		Use:   "info DIR…",
+		Short: "What data directories are and hold",
+		Args:  someArgs("the data directory, or all of a node's"),
 	}
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		info, err := dirInfoOf(args[0])
-		if err != nil {
-			return err
+		var all []dirInfo
+		for _, dir := range args {
+			info, err := dirInfoOf(dir)
+			if err != nil {
+				return err
+			}
+			for _, o := range all {
+				if o.DirectoryID != "" && o.DirectoryID == info.DirectoryID {
+					return fmt.Errorf("%s and %s have the same directory.id %s: one is a copy of the other", o.Dir, dir, info.DirectoryID)
+				}
+			}
+			all = append(all, info)
 		}
 		w := cmd.OutOrStdout()
-		if *format == "json" {
-			return printJSON(w, info)
+		switch {
+		case *format == "json" && len(all) == 1:
+			return printJSON(w, all[0])
+		case *format == "json":
+			return printJSON(w, all)
 		}
-		stop := "unclean, or it runs"
-		if info.CleanStop {
-			stop = "clean"
+		for i := range all {
+			if i > 0 {
+				fmt.Fprintln(w)
+			}
+			if err := all[i].print(w); err != nil {
+				return err
+			}
 		}
-		fmt.Fprintf(w, "directory     %s\ncluster.id    %s\nnode.id       %s\ndirectory.id  %s\nlast stop     %s\n\n", info.Dir, info.ClusterID, info.NodeID, info.DirectoryID, stop)
-		var rows [][]string
-		for _, l := range info.Logs {
-			rows = append(rows, []string{l.Name, l.TopicID, strconv.Itoa(l.Segments), strconv.FormatInt(l.Bytes, 10), offsetText(l.Start), offsetText(l.RecoveryPoint), offsetText(l.High)})
-		}
-		return printTable(w, []string{"LOG", "TOPIC ID", "SEGMENTS", "BYTES", "START", "RECOVERY POINT", "HIGH WATERMARK"}, rows)
+		return nil
 	}
 	return cmd
+}
+
+// print prints a directory for a reader.
+func (info *dirInfo) print(w io.Writer) error {
+	stop := "unclean, or it runs"
+	if info.CleanStop {
+		stop = "clean"
+	}
+	fmt.Fprintf(w, "directory     %s\ncluster.id    %s\nnode.id       %s\ndirectory.id  %s\nlast stop     %s\n\n", info.Dir, info.ClusterID, info.NodeID, info.DirectoryID, stop)
+	var rows [][]string
+	for _, l := range info.Logs {
+		rows = append(rows, []string{l.Name, l.TopicID, strconv.Itoa(l.Segments), strconv.FormatInt(l.Bytes, 10), offsetText(l.Start), offsetText(l.RecoveryPoint), offsetText(l.High)})
+	}
+	return printTable(w, []string{"LOG", "TOPIC ID", "SEGMENTS", "BYTES", "START", "RECOVERY POINT", "HIGH WATERMARK"}, rows)
+}
+
+func someArgs(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usagef("%s takes at least one argument, %s; none was given. See \"%s --help\"", cmd.CommandPath(), what, cmd.CommandPath())
+		}
+		return nil
+	}
 }
 
 func oneArg(what string) cobra.PositionalArgs {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,16 +17,16 @@ import (
 	"klamm/core/controller"
 	"klamm/core/quorum"
 	"klamm/core/wire"
-	"klamm/host"
 )
 
 func newStorageFormatCommand() *cobra.Command {
 	var f formatter
 	cmd := &cobra.Command{
 		Use:   "format --config FILE",
-		Short: "Make a data directory ready for a node",
-		Long: `Writes meta.properties and bootstrap.checkpoint into the directory that log.dirs names, which is made if it
-is not there. Nodes of one cluster are formatted with one --cluster-id; without it a new one is drawn.`,
+		Short: "Make the data directories ready for a node",
+		Long: `Writes meta.properties into each directory that log.dirs and metadata.log.dir name, and bootstrap.checkpoint into that of
+the metadata log; they are made if they are not there. Nodes of one cluster are formatted with one --cluster-id; without it a new one
+is drawn. With --ignore-formatted, directories that were added or exchanged are formatted beside those that are in use.`,
 		Args: cobra.NoArgs,
 	}
 	fl := cmd.Flags()
@@ -35,26 +36,28 @@ is not there. Nodes of one cluster are formatted with one --cluster-id; without 
 	fl.BoolVar(&f.ignoreFormatted, "ignore-formatted", false, "a directory that is formatted already is no error")
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		m, dir, fresh, err := f.run()
+		all, err := f.run()
 		if err != nil {
 			return err
 		}
 		w := cmd.OutOrStdout()
 		if *format == "json" {
-			return printJSON(w, struct {
-				Dir         string `json:"directory"`
-				ClusterID   string `json:"cluster_id"`
-				NodeID      int32  `json:"node_id"`
-				DirectoryID string `json:"directory_id"`
-				Formatted   bool   `json:"formatted_now"`
-			}{dir, m.ClusterID, int32(m.NodeID), m.DirectoryID.String(), fresh})
+			if len(all) == 1 {
+				return printJSON(w, all[0])
+			}
+			return printJSON(w, all)
 		}
-		if !fresh {
-			_, err = fmt.Fprintf(w, "%s is formatted already, for node %d of cluster %s.\n", dir, m.NodeID, m.ClusterID)
-			return err
+		for _, d := range all {
+			if d.Formatted {
+				fmt.Fprintf(w, "Formatted %s for node %d of cluster %s.\n", d.Dir, d.NodeID, d.ClusterID)
+			} else {
+				fmt.Fprintf(w, "%s is formatted already, for node %d of cluster %s.\n", d.Dir, d.NodeID, d.ClusterID)
+			}
 		}
-		_, err = fmt.Fprintf(w, "Formatted %s for node %d of cluster %s.\nStart it with: %s server --config %s\n", dir, m.NodeID, m.ClusterID, self(), f.config)
-		return err
+		if slices.ContainsFunc(all, func(d formatted) bool { return d.Formatted }) {
+			fmt.Fprintf(w, "Start it with: %s server --config %s\n", self(), f.config)
+		}
+		return nil
 	}
 	return cmd
 }
@@ -65,58 +68,115 @@ type formatter struct {
 	ignoreFormatted   bool
 }
 
-// run formats, or finds the directory formatted.
-func (f *formatter) run() (m wire.MetaProperties, dir string, fresh bool, err error) {
+// formatted is one directory of a node.
+type formatted struct {
+	Dir         string `json:"directory"`
+	ClusterID   string `json:"cluster_id"`
+	NodeID      int32  `json:"node_id"`
+	DirectoryID string `json:"directory_id"`
+	Formatted   bool   `json:"formatted_now"`
+}
+
+// run formats the directories, or finds them formatted. That of the metadata log is the first: a crash in between leaves no node
+// that has forgotten its log.
+func (f *formatter) run() (all []formatted, err error) {
 	text, from, err := layeredConfig(f.config, os.Environ(), f.set)
 	if err != nil {
-		return m, "", false, err
+		return nil, err
 	}
 	cfg, problems := broker.ParseConfig(text)
 	if len(problems) > 0 {
-		return m, "", false, configError(from, problems)
+		return nil, configError(from, problems)
 	}
-	dir = cfg.LogDir
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return m, dir, false, fmt.Errorf("the data directory cannot be made: %w", err)
+	for _, dir := range allDirs(&cfg) {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("the data directory cannot be made: %w", err)
+		}
 	}
-	lock, err := host.LockDir(dir)
+	locks, err := lockDirs(&cfg, nil)
 	if err != nil {
-		return m, dir, false, err
+		return nil, err
 	}
-	defer lock.Unlock()
-	if b, err := os.ReadFile(filepath.Join(dir, metaFile)); err == nil {
+	defer locks.unlock()
+	clusterID, err := f.look(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	for i, dir := range allDirs(&cfg) {
+		one, err := f.format(&cfg, dir, clusterID, i == 0)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// look checks all directories before any is changed, and returns the cluster's id.
+func (f *formatter) look(cfg *broker.Config) (clusterID string, err error) {
+	clusterID = f.clusterID
+	if clusterID == "" {
+		clusterID = cfg.ClusterID
+	}
+	missing := ""
+	for i, dir := range allDirs(cfg) {
+		b, err := os.ReadFile(filepath.Join(dir, metaFile))
+		if errors.Is(err, os.ErrNotExist) {
+			if logs, err := logsIn(dir); err != nil {
+				return "", err
+			} else if len(logs) > 0 {
+				return "", fmt.Errorf("%s holds %s and no %s: it is not formatted over data. Restore that file, or choose an empty directory", dir, logs[0], metaFile)
+			}
+			if i == 0 {
+				missing = dir
+			}
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
 		m, err := wire.ParseMetaProperties(b)
 		switch {
 		case err != nil:
-			return m, dir, false, fmt.Errorf("%s is damaged: %w", filepath.Join(dir, metaFile), err)
+			return "", fmt.Errorf("%s is damaged: %w", filepath.Join(dir, metaFile), err)
 		case !f.ignoreFormatted:
-			return m, dir, false, fmt.Errorf("%s is formatted already, for node %d of cluster %s. Nothing was changed (--ignore-formatted makes this no error)", dir, m.NodeID, m.ClusterID)
+			return "", fmt.Errorf("%s is formatted already, for node %d of cluster %s. Nothing was changed (--ignore-formatted makes this no error)", dir, m.NodeID, m.ClusterID)
+		case m.NodeID != cfg.NodeID:
+			return "", fmt.Errorf("%s belongs to node %d, and node.id is %d. Nothing was changed", dir, m.NodeID, cfg.NodeID)
+		case clusterID != "" && clusterID != m.ClusterID:
+			return "", fmt.Errorf("%s belongs to cluster %s, not to %s. Nothing was changed", dir, m.ClusterID, clusterID)
+		case missing != "" && cfg.IsController:
+			return "", fmt.Errorf("%s is to hold the metadata log and is empty, while %s is in use by this node: a controller without its log would forget what it has voted. Nothing was changed", missing, dir)
 		}
-		return m, dir, false, nil
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return m, dir, false, err
+		clusterID = m.ClusterID
 	}
-	if logs, err := logsIn(dir); err != nil {
-		return m, dir, false, err
-	} else if len(logs) > 0 {
-		return m, dir, false, fmt.Errorf("%s holds %s and no %s: it is not formatted over data. Restore that file, or choose an empty directory", dir, logs[0], metaFile)
+	if clusterID == "" {
+		clusterID = randomID().String()
 	}
-	m = wire.MetaProperties{ClusterID: f.clusterID, NodeID: cfg.NodeID, DirectoryID: randomID()}
-	if m.ClusterID == "" {
-		m.ClusterID = cfg.ClusterID
+	if strings.ContainsAny(clusterID, "\n\r\\=") || len(clusterID) > 249 {
+		return "", usagef("--cluster-id %q: not an id", clusterID)
 	}
-	if m.ClusterID == "" {
-		m.ClusterID = randomID().String()
+	return clusterID, nil
+}
+
+// format formats one directory, unless it is formatted.
+func (f *formatter) format(cfg *broker.Config, dir, clusterID string, metadata bool) (one formatted, err error) {
+	m := wire.MetaProperties{ClusterID: clusterID, NodeID: cfg.NodeID, DirectoryID: randomID()}
+	show := func(fresh bool) formatted {
+		return formatted{dir, m.ClusterID, int32(m.NodeID), m.DirectoryID.String(), fresh}
 	}
-	if strings.ContainsAny(m.ClusterID, "\n\r\\=") || len(m.ClusterID) > 249 {
-		return m, dir, false, usagef("--cluster-id %q: not an id", m.ClusterID)
+	if b, err := os.ReadFile(filepath.Join(dir, metaFile)); err == nil {
+		m, err = wire.ParseMetaProperties(b)
+		return show(false), err
 	}
-	records := controller.Bootstrap()
-	bootstrap := quorum.EncodeSnapshot(records, controller.MetadataLevel, 0, time.Now().UnixMilli())
-	if err := replaceFile(filepath.Join(dir, "bootstrap.checkpoint"), string(bootstrap)); err != nil {
-		return m, dir, false, err
+	if metadata {
+		records := controller.Bootstrap()
+		bootstrap := quorum.EncodeSnapshot(records, controller.MetadataLevel, 0, time.Now().UnixMilli())
+		if err := replaceFile(filepath.Join(dir, "bootstrap.checkpoint"), string(bootstrap)); err != nil {
+			return one, err
+		}
 	}
-	return m, dir, true, replaceFile(filepath.Join(dir, metaFile), string(m.Text())) // last: it says that all is there
+	return show(true), replaceFile(filepath.Join(dir, metaFile), string(m.Text())) // last: it says that all is there
 }
 
 // randomID draws a version-4 uuid that does not begin with a dash, which command lines take for a flag.

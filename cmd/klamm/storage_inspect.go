@@ -12,18 +12,23 @@ import (
 
 func newStorageInspectCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "inspect PATH",
+		Use:   "inspect PATH…",
 		Short: "Check every batch of a data directory, a partition or a file",
 		Long: `Reads every batch and checks it, from the front of each segment to the first fault. Nothing is changed.
 Ends with code 1 if there is a fault, and says what it means. The end of a log that is being written may look torn.`,
-		Args: oneArg("a data directory, a partition's directory or a .log file"),
+		Args: someArgs("a data directory, a partition's directory or a .log file"),
 	}
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		reports, err := inspect(args[0])
-		if err != nil {
-			return err
+		var reports []inspection
+		for _, path := range args {
+			of, err := inspect(path)
+			if err != nil {
+				return err
+			}
+			reports = append(reports, of...)
 		}
+		var err error
 		w := cmd.OutOrStdout()
 		if *format == "json" {
 			err = printJSON(w, reports)

@@ -3,13 +3,10 @@ package broker
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	"klamm/core"
-	"klamm/core/controller"
 	"klamm/core/log"
 	"klamm/core/quorum"
-	"klamm/core/wire"
 )
 
 // stage is how far the life of a broker has come, in its order.
@@ -65,6 +62,7 @@ type booting struct {
 	incarnation core.TopicID
 	file        core.FileID
 	mkdirs      int // Mkdir steps under way
+	at          int // the directory that is being looked at, or formatted
 	since       core.Time
 	unloaded    bool // a stop came before every log was loaded
 }
@@ -105,12 +103,7 @@ func (b *Broker) bootEvent(now core.Now, ev *core.Event, out *core.Out) {
 	b.sessions.Init(cfg.FetchSessions)
 	b.boot = booting{since: now.Mono, incarnation: b.rand.ID(), key: b.newKey()}
 	b.stage = stageDirectory
-	for i := 1; i <= len(cfg.LogDir); i++ {
-		if i == len(cfg.LogDir) || cfg.LogDir[i] == '/' {
-			b.boot.mkdirs++
-			out.Mkdir(b.step(bootMkdir), cfg.LogDir[:i])
-		}
-	}
+	b.bootDirs(out)
 }
 
 func (b *Broker) step(s int32) core.Op { return b.ops.Start(op{kind: opBoot, step: s}) }
@@ -129,7 +122,7 @@ func (b *Broker) bootDone(now core.Now, step int32, ev *core.Event, out *core.Ou
 	}
 	switch step {
 	case bootMkdir:
-		b.madeDir(ev, out)
+		b.madeDir(now, ev, out)
 	case bootOpenMeta:
 		b.openedMeta(now, ev, out)
 	case bootReadMeta:
@@ -139,126 +132,27 @@ func (b *Broker) bootDone(now core.Now, step int32, ev *core.Event, out *core.Ou
 	case bootCloseMeta, bootClose:
 	default:
 		if ev.Err != core.OK {
-			b.fatal("cannot format "+b.cfg.LogDir+": "+ev.Err.String(), out)
+			b.fatal("cannot format "+b.dirs[b.boot.at].path+": "+ev.Err.String(), out)
 			return
 		}
 		b.formatStep(now, step, out)
 	}
 }
 
-// madeDir waits for the directory and its parents to be there. Those that are there already are refused; whether the
-// last one can be used shows when meta.properties is opened.
-func (b *Broker) madeDir(ev *core.Event, out *core.Out) {
-	if b.boot.mkdirs--; b.boot.mkdirs > 0 {
-		return
-	}
-	if ev.Err != core.OK && ev.Err != core.Exists {
-		b.fatal("cannot make the log directory "+b.cfg.LogDir+": "+ev.Err.String(), out)
-		return
-	}
-	out.Open(b.step(bootOpenMeta), b.nextBootFile(), b.path("meta.properties"), core.OpenExisting)
-}
-
-func (b *Broker) openedMeta(now core.Now, ev *core.Event, out *core.Out) {
-	switch {
-	case ev.Err == core.NotFound:
-		out.List(b.step(bootList), b.cfg.LogDir)
-	case ev.Err != core.OK:
-		b.fatal("cannot open "+b.path("meta.properties")+": "+ev.Err.String(), out)
-	case ev.N > metaBytesMax:
-		b.fatal(b.path("meta.properties")+" is too large to be one", out)
-	default:
-		out.Read(b.step(bootReadMeta), b.boot.file, 0, ev.N)
-		out.CloseFile(b.step(bootCloseMeta), b.boot.file)
-	}
-}
-
-// readMeta checks that the directory is this node's.
-func (b *Broker) readMeta(now core.Now, ev *core.Event, out *core.Out) {
-	if ev.Err != core.OK {
-		b.fatal("cannot read "+b.path("meta.properties")+": "+ev.Err.String(), out)
-		return
-	}
-	m, err := wire.ParseMetaProperties(ev.Data)
-	switch {
-	case err != nil:
-		b.fatal(b.path("meta.properties")+": "+err.Error(), out)
-	case m.NodeID != b.cfg.NodeID:
-		b.fatal(b.path("meta.properties")+" belongs to node "+strconv.Itoa(int(m.NodeID))+", and node.id is "+strconv.Itoa(int(b.cfg.NodeID))+
-			": set node.id="+strconv.Itoa(int(m.NodeID))+", or log.dirs to this node's own directory", out)
-	case b.cfg.ClusterID != "" && b.cfg.ClusterID != m.ClusterID:
-		b.fatal(b.path("meta.properties")+" belongs to cluster "+m.ClusterID+", and klamm.cluster.id is "+b.cfg.ClusterID, out)
-	default:
-		b.boot.clusterID, b.boot.directoryID = m.ClusterID, m.DirectoryID
-		b.loadLogs(now, out)
-	}
-}
-
-// listed decides whether a directory without meta.properties may be formatted: not if anybody's data are in it.
-func (b *Broker) listed(now core.Now, ev *core.Event, out *core.Out) {
-	if ev.Err != core.OK {
-		b.fatal("cannot list "+b.cfg.LogDir+": "+ev.Err.String(), out)
-		return
-	}
-	for _, e := range core.ParseList(ev.Data) {
-		if e.Size < 0 && strings.Contains(e.Name, "-") {
-			b.fatal(b.cfg.LogDir+" holds "+e.Name+" and no meta.properties: it is not formatted over data. Restore meta.properties, or set log.dirs to an empty directory", out)
-			return
-		}
-	}
-	if !b.cfg.AutoFormat {
-		b.fatal(b.cfg.LogDir+" is not formatted: run klamm storage format --config FILE, or set klamm.auto.format=true", out)
-		return
-	}
-	b.format(now, out)
-}
-
-// format writes bootstrap.checkpoint and then meta.properties, which says that all is there: a crash in
-// between begins anew.
-func (b *Broker) format(now core.Now, out *core.Out) {
-	b.stage = stageFormat
-	if b.boot.clusterID = b.cfg.ClusterID; b.boot.clusterID == "" {
-		b.boot.clusterID = b.rand.ID().String()
-	}
-	b.boot.directoryID = b.rand.ID()
-	f := b.nextBootFile()
-	out.Open(b.step(bootOpenBootstrap), f, b.path("bootstrap.checkpoint"), core.CreateEmpty)
-	out.Write(b.step(bootWriteBootstrap), f, 0, quorum.EncodeSnapshot(controller.Bootstrap(), controller.MetadataLevel, 0, now.Wall.Millis()))
-}
-
-func (b *Broker) formatStep(now core.Now, step int32, out *core.Out) {
-	f := b.boot.file
-	switch step {
-	case bootWriteBootstrap:
-		out.Sync(b.step(bootSyncBootstrap), f)
-	case bootSyncBootstrap:
-		out.CloseFile(b.step(bootClose), f)
-		f = b.nextBootFile()
-		m := wire.MetaProperties{ClusterID: b.boot.clusterID, NodeID: b.cfg.NodeID, DirectoryID: b.boot.directoryID}
-		out.Open(b.step(bootOpenTemp), f, b.path("meta.properties.tmp"), core.CreateEmpty)
-		out.Write(b.step(bootWriteTemp), f, 0, m.Text())
-	case bootWriteTemp:
-		out.Sync(b.step(bootSyncTemp), f)
-	case bootSyncTemp:
-		out.CloseFile(b.step(bootClose), f)
-		out.Rename(b.step(bootRename), b.path("meta.properties.tmp"), b.path("meta.properties"))
-	case bootRename:
-		out.SyncDir(b.step(bootSyncDir), b.cfg.LogDir)
-	case bootSyncDir:
-		b.note(now, core.Info, "formatted "+b.cfg.LogDir+" for node "+strconv.Itoa(int(b.cfg.NodeID))+" of cluster "+b.boot.clusterID, out)
-		b.loadLogs(now, out)
-	}
-}
-
-// loadLogs has the store load what is in the directory.
+// loadLogs has the store load what is in the directories.
 func (b *Broker) loadLogs(now core.Now, out *core.Out) {
 	b.stage = stageLogs
-	cfg := log.DefaultStoreConfig(b.cfg.LogDir)
+	cfg := log.DefaultStoreConfig(b.dirPaths()...)
 	cfg.Table, cfg.FileBase, cfg.Generator = tableStore, storeFiles, b.boot.key
 	cfg.Durability, cfg.RetentionCheck = b.cfg.Durability, b.cfg.RetentionCheck
 	cfg.CheckpointTime, cfg.CheckpointBytes = min(cfg.CheckpointTime, b.cfg.CheckpointTime), b.cfg.Internal.CheckpointBytes
 	cfg.Sizes = b.cfg.Internal.Log
 	b.store = log.NewStore(cfg)
+	for at := range b.dirs {
+		if why := b.dirs[at].why; why != "" {
+			b.store.LoseDir(at, why, out)
+		}
+	}
 	b.store.Boot(now, out)
 }
 
@@ -346,6 +240,11 @@ func (b *Broker) bootStep(now core.Now, out *core.Out) (went bool) {
 		if !b.store.Ready() {
 			return false
 		}
+		if at := b.store.Misplaced(); at != "" {
+			b.fatal("the metadata log is in "+at+", and metadata.log.dir, or else the first of log.dirs, is "+b.cfg.LogDir+
+				": set metadata.log.dir to where it is. Without its log this node would forget what it has voted and acknowledged", out)
+			return false
+		}
 		b.bootQuorum(now, out)
 	case stageQuorum:
 		if !b.node.Ready() {
@@ -382,6 +281,7 @@ func (b *Broker) bootStep(now core.Now, out *core.Out) (went bool) {
 // hostAll takes every partition of the image into service, and sets aside directories that belong to none.
 func (b *Broker) hostAll(now core.Now, out *core.Out) {
 	b.stage = stagePartitions
+	b.chooseTwins(now, out)
 	for _, id := range slices.Clone(b.store.IDs()) {
 		l := b.store.Log(id)
 		tp := l.Partition()

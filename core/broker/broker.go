@@ -1,6 +1,6 @@
 // Package broker is the hall: the one machine in which the rooms meet.
 //
-// A node owns the logs of its log directory, its part in the metadata quorum, the controller that decides on that
+// A node owns the logs of its log directories, its part in the metadata quorum, the controller that decides on that
 // metadata while this node leads the quorum, the connections of its clients, and those that it dials to other nodes
 // (peers.go). By its roles it is a broker, a controller, or both. It is stepped with one event at a time.
 // Each Step hands the event to the room that it belongs to, and then settles: what the logs report
@@ -53,6 +53,7 @@ type Broker struct {
 	boot  booting
 
 	store *log.Store
+	dirs  []logDir // as the store has them: see boot_dirs.go
 	node  *quorum.Node
 	ctl   *controller.Controller
 	img   *image.Image // the committed metadata
@@ -69,6 +70,7 @@ type Broker struct {
 	peers    peers      // the other nodes
 	reign    reign      // the quorum, as seen here
 	life     lifecycle  // of the broker role
+	assign   assigning  // what the controller is to be told of directories
 	repl     replicator // followers here, and what their leaders ask of the controller
 	creating []creating // sorted by name
 	creations,

@@ -30,8 +30,8 @@ type Config struct {
 	NodeID      core.NodeID
 	Listeners   []Listener // of the broker role, in the order given
 	Controllers []Listener // of the controller role
-	LogDir      string
-	MetadataDir string
+	LogDir      string     // that of the metadata log: metadata.log.dir, or else the first of log.dirs
+	LogDirs     []string   // log.dirs, or log.dir: those of partitions
 	Rack        string
 	HasRack     bool
 	ClusterID   string         // klamm.cluster.id: of a directory that is formatted now; empty: drawn
@@ -92,6 +92,7 @@ type Config struct {
 	RetentionCheck core.Time
 	LoadsAtOnce    int
 	LagMax         core.Time // replica.lag.time.max.ms
+	DirFailureWait core.Time // log.dir.failure.timeout.ms
 
 	// Metadata.
 	SnapshotBytes, MetadataRetentionBytes int64
@@ -308,7 +309,7 @@ var refusals = []struct{ prefix, why string }{
 	{"client.quota.callback.class", "quotas are not supported yet"},
 	{"config.providers", "variables in configuration are not supported yet"},
 	{"controller.quorum.auto.join.enable", "voters that join by themselves are not supported yet"},
-	{"cordoned.log.dirs", "several log directories are not supported yet"},
+	{"cordoned.log.dirs", "directories that get no more replicas (KIP-1066) are not supported yet"},
 	{"delegation.token.secret.key", "delegation tokens are not supported yet"},
 	{"early.start.listeners", "several kinds of listeners are not supported yet"},
 	{"kafka.metrics.reporters", "reporters are Java classes of Apache Kafka; metrics are on the admin port"},
@@ -366,18 +367,7 @@ func (p *parser) identity(c *Config) {
 	if len(dirs) == 0 {
 		dirs = p.list("log.dir")
 	}
-	switch len(dirs) {
-	case 0:
-		p.bad("log.dirs names no directory")
-	case 1:
-		c.LogDir = dirs[0]
-	default:
-		p.bad("log.dirs=" + strings.Join(dirs, ",") + ": several log directories are not supported yet; name one")
-	}
-	if d := p.text("metadata.log.dir"); p.given("metadata.log.dir") && d != c.LogDir {
-		p.bad("metadata.log.dir=" + d + ": a directory of its own for the metadata log is not supported yet; remove the line")
-	}
-	c.MetadataDir = c.LogDir
+	p.directories(c, dirs)
 	c.Rack, c.HasRack = p.props.Get("broker.rack")
 	switch v := p.raw("klamm.durability", "sync"); v {
 	case "sync":
@@ -395,6 +385,32 @@ func (p *parser) identity(c *Config) {
 	}
 	c.ClusterID = p.raw("klamm.cluster.id", "")
 }
+
+// directories reads where the data are.
+func (p *parser) directories(c *Config, dirs []string) {
+	if len(dirs) == 0 {
+		p.bad("log.dirs names no directory")
+		return
+	}
+	if len(dirs) > DirsMax {
+		p.bad("log.dirs names " + strconv.Itoa(len(dirs)) + " directories: more than " + strconv.Itoa(DirsMax))
+		return
+	}
+	for i, d := range dirs {
+		if slices.Contains(dirs[:i], d) {
+			p.bad("log.dirs names " + d + " twice")
+		}
+	}
+	c.LogDirs, c.LogDir = dirs, dirs[0]
+	if p.given("metadata.log.dir") {
+		if c.LogDir = p.text("metadata.log.dir"); c.LogDir == "" {
+			p.bad("metadata.log.dir names no directory")
+		}
+	}
+}
+
+// DirsMax bounds the log directories of a node.
+const DirsMax = 100
 
 // numbers reads what needs no thought.
 func (p *parser) numbers(c *Config) {
@@ -446,6 +462,7 @@ func (p *parser) numbers(c *Config) {
 	c.RetentionCheck = p.ms("log.retention.check.interval.ms")
 	c.LoadsAtOnce = int(p.int("num.recovery.threads.per.data.dir"))
 	c.LagMax = p.ms("replica.lag.time.max.ms")
+	c.DirFailureWait = p.ms("log.dir.failure.timeout.ms")
 
 	c.Quorum = QuorumTimes{
 		Election: p.ms("controller.quorum.election.timeout.ms"), Fetch: p.ms("controller.quorum.fetch.timeout.ms"),

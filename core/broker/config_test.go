@@ -92,7 +92,7 @@ func TestConfigRefuses(t *testing.T) {
 	for line, want := range map[string]string{
 		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer": "authorization",
 		"process.roles=broker":                            "needs controllers",
-		"log.dirs=/a,/b":                                  "name one",
+		"log.dirs=/a,/b,/a":                               "names /a twice",
 		"remote.log.storage.system.enable=true":           "tiered",
 		"broker.id=7":                                     "remove broker.id",
 		"klamm.durability=fast":                           "neither sync nor replicate",
@@ -103,7 +103,7 @@ func TestConfigRefuses(t *testing.T) {
 		"advertised.listeners=OTHER://x:9092":             "no listener of that name",
 		"max.connections.per.ip.overrides=x":              "host:number",
 		"listener.name.plaintext.ssl.keystore.location=x": "one listener",
-		"metadata.log.dir=/elsewhere":                     "not supported yet",
+		"cordoned.log.dirs=/d":                            "not supported yet",
 		"num.partitons=3":                                 "num.partitions",
 		"num.partitions=0":                                "num.partitions",
 		"max.connection.creation.rate=5":                  "rate",

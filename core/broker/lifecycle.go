@@ -99,7 +99,7 @@ func (b *Broker) live(now core.Now, out *core.Out) (went bool) {
 	}
 	q := kmsg.NewPtrBrokerHeartbeatRequest()
 	q.BrokerID, q.BrokerEpoch, q.CurrentMetadataOffset = int32(b.cfg.NodeID), int64(l.epoch), int64(b.img.End())-1
-	q.WantFence, q.WantShutdown = b.stage < stageUnfence, l.wantDown
+	q.WantFence, q.WantShutdown, q.OfflineLogDirs = b.stage < stageUnfence, l.wantDown, b.dirIDs(true)
 	b.askController(now, askHeartbeat, l.number, q, out)
 	return true
 }
@@ -116,9 +116,7 @@ func (b *Broker) registration() *kmsg.BrokerRegistrationRequest {
 		rack := b.cfg.Rack
 		q.Rack = &rack
 	}
-	if !b.boot.directoryID.IsZero() {
-		q.LogDirs = [][16]byte{b.boot.directoryID}
-	}
+	q.LogDirs = b.dirIDs(false)
 	for _, l := range b.cfg.Listeners {
 		k := kmsg.NewBrokerRegistrationRequestListener()
 		k.Name, k.Host, k.Port, k.SecurityProtocol = l.Name, l.Advertised.Host, l.Advertised.Port, l.Advertised.Security
@@ -134,13 +132,20 @@ func (b *Broker) registration() *kmsg.BrokerRegistrationRequest {
 
 // formerEpoch is the epoch of this broker's former life, if nothing that it ever promised was lost with it: else its
 // copies are not believed to hold what they held (KIP-966). A clean stop notes the epoch. After any other end it is that of
-// the registration in the metadata, provided that it is of this very directory, and that promises rested on the disk alone.
+// the registration in the metadata, provided that it is of these very directories, and that promises rested on the disks alone.
 func (b *Broker) formerEpoch() core.BrokerEpoch {
 	epoch := b.store.PreviousBrokerEpoch()
-	if self := b.img.Broker(b.cfg.NodeID); epoch < 0 && self != nil && b.cfg.Durability == log.Synced && slices.Contains(self.LogDirs, b.boot.directoryID) {
+	if self := b.img.Broker(b.cfg.NodeID); epoch < 0 && self != nil && b.cfg.Durability == log.Synced && b.sameDirs(self.LogDirs) {
 		epoch = self.Epoch
 	}
 	return epoch
+}
+
+// sameDirs reports whether a registration names the directories that this life has, and no others. Where one is missing, or is
+// new, a replica that the metadata have nowhere in particular may have been in what is lost.
+func (b *Broker) sameDirs(registered []core.TopicID) bool {
+	own := b.dirIDs(false)
+	return len(own) > 0 && len(own) == len(registered) && !slices.ContainsFunc(own, func(id [16]byte) bool { return !slices.Contains(registered, core.TopicID(id)) })
 }
 
 // heard takes note that the newest request of the lifecycle was answered; false if it was an older one.

@@ -45,6 +45,7 @@ type hosted struct {
 	copying          copying
 	isrQueued        bool      // a change of its in-sync set waits to be sent
 	isrRests         core.Time // none is asked for before
+	dirQueued        bool      // the controller is to be told in which directory it is
 	cfg              log.Config
 	maxMessage       int
 	target           batch.Target // compression.type
@@ -195,7 +196,8 @@ func (b *Broker) hostPartition(now core.Now, t *image.Topic, x *image.Partition,
 		b.store.SetConfig(now, id, first, out)
 		b.store.SetTopicID(now, id, t.ID, out) // if it has none
 	} else {
-		id = b.store.Create(now, tp, t.ID, first, out)
+		id = b.store.CreateIn(now, max(0, b.placeFor(tp, x, out)), tp, t.ID, first, out)
+		b.wishGranted(tp)
 	}
 	topic.logs[x.ID] = id
 	for len(p.byLog) <= int(id) {
@@ -216,6 +218,7 @@ func (b *Broker) hostPartition(now core.Now, t *image.Topic, x *image.Partition,
 	default:
 		p.count(h, 1)
 	}
+	b.checkDir(h)
 }
 
 // openPartition takes a partition whose log can be used into service.
@@ -387,6 +390,9 @@ func (b *Broker) partitionChanged(now core.Now, c image.PartitionChange, out *co
 		b.giveUp(now, h, out)
 	case h.open:
 		b.takeRole(now, h, out)
+	}
+	if h != nil && here {
+		b.checkDir(h)
 	}
 }
 

@@ -39,6 +39,7 @@ const (
 	askAutoCreate                            // CreateTopics on a client's behalf; a: a number
 	askAlterPartition                        // AlterPartition; a: the replicator's own
 	askMarkers                               // WriteTxnMarkers; a: a number
+	askAssignDirs                            // AssignReplicasToDirs; a: a number
 )
 
 // Bounds of this file. A request beyond them is lost, as it were on the way.
@@ -163,6 +164,8 @@ func (b *Broker) controllerReplied(now core.Now, kind askKind, a uint64, resp km
 		b.autoCreated(now, a, resp, out)
 	case askAlterPartition:
 		b.partitionsAltered(now, a, resp, out)
+	case askAssignDirs:
+		b.assigned(now, a, resp, out)
 	}
 }
 

@@ -39,6 +39,7 @@ func (b *Broker) failed(now core.Now, h *hosted, c log.Change, out *core.Out) {
 		b.counts.offlineLogs++
 	}
 	h.why = c.Note
+	b.checkDir(h)
 	b.copied(now, h, c.What, out)
 	if _, hurt := b.store.Log(h.log).Damaged(); hurt && !h.gone {
 		h.open = true

@@ -150,11 +150,14 @@ func (b *Broker) replicationTick(now core.Now, out *core.Out) {
 	}
 	b.isrTick(now, out)
 	b.replicate(now, out)
+	if path := b.failureLate(now); path != "" {
+		b.fatal("log directory "+path+" has failed, and no controller could be told within log.dir.failure.timeout.ms: this node stops, so that others can take over what lies there", out)
+	}
 }
 
 // replicationNext is when the next Tick is needed.
 func (b *Broker) replicationNext() core.Time {
-	next := b.isrNext()
+	next := min(b.isrNext(), b.assignNext(), b.dirDeadline())
 	for i := range b.repl.fetchers {
 		f := &b.repl.fetchers[i]
 		for _, id := range f.resting {
@@ -190,6 +193,7 @@ func (b *Broker) replicate(now core.Now, out *core.Out) {
 		}
 	}
 	b.isrSend(now, out)
+	b.assignSend(now, out)
 }
 
 // fetchNext sends the next request of a fetcher: the places that changed since the last one.

@@ -128,6 +128,9 @@ func (s *script) command() string {
 	case "fail":
 		w.fail[effectNamed(s.t, s.d.CmdArgs[0].Key)] = core.IOError
 		return ""
+	case "break": // everything in a directory fails from now on; without one, nothing does
+		w.broken = s.text("dir", "")
+		return ""
 	case "stop":
 		w.deliver(core.Event{Kind: core.Tick, Err: core.Stopping})
 		w.run()
@@ -144,6 +147,10 @@ func (s *script) look() string {
 		return s.files()
 	case "copy":
 		return s.copyDir()
+	case "remove":
+		return s.removeDir()
+	case "show":
+		return string(s.w.files[s.text("file", "")].data) + "\n"
 	case "rot":
 		s.w.files[s.text("file", "")].data[0] ^= 0xff
 		return ""
@@ -199,9 +206,31 @@ func (s *script) files() string {
 func (s *script) copyDir() string {
 	from, to := s.text("from", ""), s.text("to", "")
 	s.w.dirs[to] = true
+	for name := range s.w.dirs {
+		if rest, ok := strings.CutPrefix(name, from+"/"); ok {
+			s.w.dirs[to+"/"+rest] = true
+		}
+	}
 	for name, f := range s.w.files {
 		if rest, ok := strings.CutPrefix(name, from+"/"); ok {
 			s.w.files[to+"/"+rest] = &memFile{data: slices.Clone(f.data)}
+		}
+	}
+	return ""
+}
+
+// removeDir removes a directory and all that is in it behind the broker's back.
+func (s *script) removeDir() string {
+	dir := s.text("dir", "")
+	delete(s.w.dirs, dir)
+	for name := range s.w.dirs {
+		if strings.HasPrefix(name, dir+"/") {
+			delete(s.w.dirs, name)
+		}
+	}
+	for name := range s.w.files {
+		if strings.HasPrefix(name, dir+"/") {
+			delete(s.w.files, name)
 		}
 	}
 	return ""

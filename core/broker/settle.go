@@ -117,6 +117,9 @@ func (b *Broker) logChanged(now core.Now, c log.Change, out *core.Out) {
 	case log.Stopped:
 		b.stopped(now, c, out)
 		return
+	case log.Lost:
+		b.dirLost(now, c.Dir, c.Note, out)
+		return
 	case log.Sought, log.TimeFound, log.Bytes:
 		b.deliver(result{key: waitKey{kind: waitTicket, id: uint64(c.Ticket)}, err: c.Err, data: c.Data, offset: c.Offset, timestamp: c.Timestamp, epoch: c.Epoch})
 	}

@@ -31,6 +31,8 @@ type world struct {
 	open   map[core.FileID]*memFile
 	conns  map[core.ConnID]*memConn
 	events []core.Event
+	paths  map[core.FileID]string // of open files
+	broken string                 // a directory in which nothing works any more
 	held   map[core.EffectKind]bool
 	hold   []core.Effect
 	fail   map[core.EffectKind]core.Errno // the next effect of that kind fails
@@ -79,6 +81,7 @@ func (w *world) start() {
 	if w.twin != nil {
 		w.twin.b = nil
 	}
+	w.paths = map[core.FileID]string{}
 	w.b, w.open, w.conns, w.events, w.hold, w.exit = New(), map[core.FileID]*memFile{}, map[core.ConnID]*memConn{}, nil, nil, -1
 }
 
@@ -165,6 +168,10 @@ func (w *world) carryOut(e core.Effect) {
 		w.hold = append(w.hold, e)
 		return
 	}
+	if w.broken != "" && w.inBroken(e) {
+		w.done(e, core.IOError, 0, nil)
+		return
+	}
 	if err, ok := w.fail[e.Kind]; ok {
 		delete(w.fail, e.Kind)
 		w.done(e, err, 0, nil)
@@ -201,6 +208,23 @@ func clip(b []byte, off, n int64) []byte {
 		return nil
 	}
 	return append([]byte{}, b[off:min(off+n, int64(len(b)))]...)
+}
+
+// inBroken reports whether an effect is about something in the directory that is broken.
+func (w *world) inBroken(e core.Effect) bool {
+	name := string(e.Data)
+	switch e.Kind {
+	case core.Open:
+		w.paths[e.File] = name
+	case core.Write, core.Sync, core.Truncate, core.Allocate, core.Read:
+		name = w.paths[e.File]
+	case core.Rename:
+		name, _ = e.RenamePaths()
+	case core.Remove, core.Mkdir, core.SyncDir, core.List, core.Stat, core.Space:
+	default:
+		return false
+	}
+	return name == w.broken || strings.HasPrefix(name, w.broken+"/")
 }
 
 func (w *world) network(e core.Effect) {
@@ -251,7 +275,7 @@ func (w *world) disk(e core.Effect) {
 		case how == core.CreateEmpty:
 			f.data = nil
 		}
-		w.open[e.File] = f
+		w.open[e.File], w.paths[e.File] = f, name
 		w.done(e, core.OK, int64(len(f.data)), nil)
 		return
 	case core.Mkdir:

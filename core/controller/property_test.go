@@ -277,6 +277,9 @@ func (w *world) register() {
 	if resp.ErrorCode == 0 && !again {
 		w.reborn = n
 		clean := had != nil && q.PreviousBrokerEpoch == int64(had.Epoch)
+		// A directory that is missing beside one that is there may be back some day; until the broker says that it has the replica
+		// in another one, nothing is lost.
+		exchanged := had == nil || !slices.ContainsFunc(q.LogDirs, func(d [16]byte) bool { return slices.Contains(had.LogDirs, core.TopicID(d)) })
 		for t := range w.r.c.Image().Topics() {
 			for _, p := range t.Partitions {
 				at := slices.Index(p.Replicas, n)
@@ -284,7 +287,7 @@ func (w *world) register() {
 					continue
 				}
 				dir := p.Directories[at]
-				wiped := dir != (core.TopicID{}) && dir != (core.TopicID{15: 1}) && !slices.Contains(q.LogDirs, [16]byte(dir))
+				wiped := exchanged && dir != (core.TopicID{}) && dir != (core.TopicID{15: 1}) && !slices.Contains(q.LogDirs, [16]byte(dir))
 				if !clean || wiped {
 					w.lose(w.truth[partition{t.ID, p.ID}], n, wiped)
 				}

@@ -53,16 +53,19 @@ func (c *Controller) BrokerRegistration(now core.Now, q *kmsg.BrokerRegistration
 }
 
 // bury ends what a broker's former life took part in. Where it did not end cleanly the replica's last records may be lost.
-// Where the directory that held the replica is not there any longer it has none, and begins anew in another one.
+// Where none of the directories is one that it had, all its disks were exchanged, and its replicas begin anew. If some are, the broker
+// knows best whether one that is missing was exchanged or is only offline, and tells it (AssignReplicasToDirs); until then nothing
+// that the metadata have there leads, or is in sync.
 func (d *draft) bury(id core.NodeID, q *kmsg.BrokerRegistrationRequest, had *image.Broker) (whole bool) {
 	clean := had != nil && q.PreviousBrokerEpoch == int64(had.Epoch)
 	dirs := make([]core.TopicID, len(q.LogDirs))
 	for i := range q.LogDirs {
 		dirs[i] = q.LogDirs[i]
 	}
+	exchanged := had == nil || !slices.ContainsFunc(dirs, func(dir core.TopicID) bool { return slices.Contains(had.LogDirs, dir) })
 	wiped := func(p *image.Partition) bool {
 		at := slices.Index(p.Replicas, id)
-		return at >= 0 && !hasDirectory(dirs, p.Directories[at])
+		return at >= 0 && exchanged && !hasDirectory(dirs, p.Directories[at])
 	}
 	d.leaving = id
 	d.each(func(p *image.Partition) bool {

@@ -62,7 +62,7 @@ func DefaultConfig() Config {
 
 // StoreConfig configures a Store.
 type StoreConfig struct {
-	Dir             string      // the log directory; it exists
+	Dirs            []string    // the log directories; they exist. The first is that of the metadata log
 	Table           uint8       // of the Store's Ops
 	FileBase        core.FileID // its files are numbered from here
 	Durability      Durability  // of logs whose configuration is not known yet; internal topics are always Synced
@@ -93,10 +93,10 @@ func DefaultSizes() Sizes {
 	}
 }
 
-// DefaultStoreConfig returns the defaults for a directory.
-func DefaultStoreConfig(dir string) StoreConfig {
+// DefaultStoreConfig returns the defaults for log directories.
+func DefaultStoreConfig(dirs ...string) StoreConfig {
 	return StoreConfig{
-		Dir: dir, Table: 2, FileBase: 1 << 40, CheckpointTime: 5 * core.Second, CheckpointBytes: 64 << 20,
+		Dirs: dirs, Table: 2, FileBase: 1 << 40, CheckpointTime: 5 * core.Second, CheckpointBytes: 64 << 20,
 		RetentionCheck: 5 * core.Minute, LoadsAtOnce: 16, Sizes: DefaultSizes(),
 	}
 }
@@ -118,11 +118,12 @@ const (
 	Bytes                 // Ticket, Data: whole batches; Err if they can't be read
 	Stopped               // the Store is stopped; Note is empty if the stop was clean
 	Booted                // every log is loaded or offline
+	Lost                  // of the directory Dir, which cannot be used any more, with all logs in it; Note says why
 	whatCount
 )
 
 var whatNames = [whatCount]string{
-	"loaded", "failed", "written", "durable", "start", "truncated", "gone", "sought", "time-found", "bytes", "stopped", "booted",
+	"loaded", "failed", "written", "durable", "start", "truncated", "gone", "sought", "time-found", "bytes", "stopped", "booted", "lost",
 }
 
 func (w What) String() string {
@@ -143,6 +144,7 @@ type Change struct {
 	Timestamp int64
 	Data      []byte
 	Note      string
+	Dir       int // the place of a directory in StoreConfig.Dirs
 }
 
 // AppendError says why nothing was appended.

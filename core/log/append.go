@@ -200,7 +200,7 @@ func (s *Store) synced(now core.Now, l *Log, o op, out *core.Out) {
 	if o.cuts == l.cuts && end > l.durable {
 		s.dirty += s.bytesBetween(l, l.durable, end)
 		l.durable = end
-		s.dirtyPoint(now, pointRecovery)
+		s.dirtyPoint(now, l.place, pointRecovery)
 		if l.p.Topic == metadataTopic {
 			s.dirtyMetadata(now)
 		}

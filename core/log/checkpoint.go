@@ -20,7 +20,7 @@ const (
 
 var pointFiles = [pointKinds]string{"recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "replication-offset-checkpoint"}
 
-// point is the state of one checkpoint file.
+// point is the state of one checkpoint file of one directory.
 type point struct {
 	dirty   bool // the file is older than the logs
 	writing bool
@@ -46,41 +46,43 @@ func (l *Log) rows() (rows [pointKinds]core.Offset) {
 	return rows
 }
 
-// forsake notes that a name's rows are to go.
-func (s *Store) forsake(now core.Now, p Partition, rows [pointKinds]core.Offset) {
+// forsake notes that a name's rows are to go from the checkpoints of a directory.
+func (s *Store) forsake(now core.Now, at int, p Partition, rows [pointKinds]core.Offset) {
+	d := &s.dirs[at]
 	r := staleRow{p: p}
 	for kind, offset := range rows {
 		if offset > 0 {
-			r.need[kind] = s.points[kind].begun + 1
-			s.dirtyPoint(now, pointKind(kind))
+			r.need[kind] = d.points[kind].begun + 1
+			s.dirtyPoint(now, at, pointKind(kind))
 		}
 	}
 	if r.need != [pointKinds]uint64{} {
-		s.stale = append(s.stale, r)
+		d.stale = append(d.stale, r)
 	}
 }
 
-// cleared reports whether no file holds a row of a former log of this name; if some may, they are written now.
-func (s *Store) cleared(p Partition, out *core.Out) bool {
+// cleared reports whether no file of a directory holds a row of a former log of this name; if some may, they are written now.
+func (s *Store) cleared(at int, p Partition, out *core.Out) bool {
 	none := true
-	for i := range s.stale {
-		if s.stale[i].p != p {
+	d := &s.dirs[at]
+	for i := range d.stale {
+		if d.stale[i].p != p {
 			continue
 		}
 		none = false
 		for kind := range pointKinds {
-			if s.points[kind].begun < s.stale[i].need[kind] {
-				s.writePoint(kind, out)
+			if d.points[kind].begun < d.stale[i].need[kind] {
+				s.writePoint(at, kind, out)
 			}
 		}
 	}
 	return none
 }
 
-func (s *Store) dropStaleRows() {
-	s.stale = slices.DeleteFunc(s.stale, func(r staleRow) bool {
+func (d *directory) dropStaleRows() {
+	d.stale = slices.DeleteFunc(d.stale, func(r staleRow) bool {
 		for kind := range pointKinds {
-			if s.points[kind].done < r.need[kind] {
+			if d.points[kind].done < r.need[kind] {
 				return false
 			}
 		}
@@ -150,9 +152,9 @@ func rowOf(rows []checkpointRow, p Partition) (core.Offset, bool) {
 	return rows[i].offset, true
 }
 
-// dirtyPoint notes that a checkpoint lags.
-func (s *Store) dirtyPoint(now core.Now, kind pointKind) {
-	s.points[kind].dirty = true
+// dirtyPoint notes that a checkpoint of the directory at a place lags.
+func (s *Store) dirtyPoint(now core.Now, at int, kind pointKind) {
+	s.dirs[at].points[kind].dirty = true
 	if s.pointsAt == core.Never && !s.stop.on {
 		s.pointsAt = now.Mono.After(s.cfg.CheckpointTime)
 	}
@@ -176,17 +178,20 @@ func (s *Store) dirtyMetadata(now core.Now) {
 // writePoints writes every checkpoint that lags.
 func (s *Store) writePoints(now core.Now, out *core.Out) {
 	s.pointsAt, s.dirty = core.Never, 0
-	for kind := range pointKinds {
-		if s.points[kind].dirty {
-			s.writePoint(kind, out)
+	for at := range s.dirs {
+		for kind := range pointKinds {
+			if s.dirs[at].points[kind].dirty {
+				s.writePoint(at, kind, out)
+			}
 		}
 	}
 }
 
 // writePoint writes one checkpoint. Only what is true and durable now goes in: it never runs ahead of a sync.
-func (s *Store) writePoint(kind pointKind, out *core.Out) {
-	pt := &s.points[kind]
-	if s.damaged != "" {
+func (s *Store) writePoint(at int, kind pointKind, out *core.Out) {
+	d := &s.dirs[at]
+	pt := &d.points[kind]
+	if d.unusable() != "" {
 		return // what the files say may be put right by an operator; what we would write is wrong
 	}
 	if pt.writing {
@@ -195,12 +200,16 @@ func (s *Store) writePoint(kind pointKind, out *core.Out) {
 	}
 	pt.writing, pt.dirty, pt.again = true, false, false
 	pt.begun++
-	rows := make([]checkpointRow, 0, len(s.order))
-	for _, id := range s.order {
+	all := s.all()
+	rows := make([]checkpointRow, 0, len(all))
+	for _, id := range all {
 		l := s.logs[id]
+		if l.place != at {
+			continue
+		}
 		l.saving[kind] = l.saved[kind]
-		if at, ok := l.pin(kind); ok {
-			l.saving[kind] = at
+		if pinned, ok := l.pin(kind); ok {
+			l.saving[kind] = pinned
 		} else if l.state == online {
 			l.saving[kind] = l.pointOf(kind)
 		}
@@ -208,7 +217,7 @@ func (s *Store) writePoint(kind pointKind, out *core.Out) {
 			rows = append(rows, checkpointRow{l.p, l.saving[kind]})
 		}
 	}
-	s.put(put{what: putPoint, log: NoLog, point: kind, replace: true, dir: s.cfg.Dir, path: s.cfg.Dir + "/" + pointFiles[kind]}, formatCheckpoint(rows), out)
+	s.put(put{what: putPoint, log: NoLog, place: at, point: kind, replace: true, dir: d.path, path: d.path + "/" + pointFiles[kind]}, formatCheckpoint(rows), out)
 }
 
 func (l *Log) pointOf(kind pointKind) core.Offset {
@@ -240,31 +249,35 @@ func (l *Log) recoveryPoint() core.Offset {
 }
 
 // pointWritten says what came of a checkpoint.
-func (s *Store) pointWritten(now core.Now, kind pointKind, err core.Errno, out *core.Out) {
-	pt := &s.points[kind]
+func (s *Store) pointWritten(now core.Now, at int, kind pointKind, err core.Errno, out *core.Out) {
+	d := &s.dirs[at]
+	pt := &d.points[kind]
 	pt.writing = false
 	if err != core.OK {
 		// Nothing is lost yet, but no log may rely on its checkpoint any more; a directory that can't take a
 		// file of a few bytes is not to be trusted with data.
-		for _, id := range s.order {
-			s.fail(s.logs[id], "cannot write "+pointFiles[kind]+": "+err.String(), out)
-		}
+		s.lose(at, "cannot write "+pointFiles[kind]+": "+err.String(), out)
 		s.stopStep(now, out)
 		return
 	}
 	pt.done = pt.begun
-	s.dropStaleRows()
-	for _, id := range s.order {
-		l := s.logs[id]
-		l.saved[kind] = l.saving[kind]
+	d.dropStaleRows()
+	all := s.all()
+	for _, id := range all {
+		if l := s.logs[id]; l.place == at {
+			l.saved[kind] = l.saving[kind]
+		}
 	}
 	if pt.again {
-		s.writePoint(kind, out)
+		s.writePoint(at, kind, out)
 	} else if pt.dirty {
-		s.dirtyPoint(now, kind)
+		s.dirtyPoint(now, at, kind)
 	}
-	for i := 0; i < len(s.order); i++ {
-		l := s.logs[s.order[i]]
+	for _, id := range all {
+		l := s.logs[id]
+		if l == nil || l.place != at {
+			continue
+		}
 		if kind == pointStart {
 			s.started(now, l, out)
 		}

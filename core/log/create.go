@@ -10,25 +10,36 @@ import (
 // created is how far the creation of a log has come.
 type created struct{ begun, parent, topic bool }
 
-// Create makes the log of a partition, which has none. Loaded says when it may be used: then its directory, its
+// Create makes the log of a partition, which has none, in the first directory. Loaded says when it may be used: then its directory, its
 // first segment and partition.metadata are durable.
 func (s *Store) Create(now core.Now, p Partition, topic core.TopicID, cfg Config, out *core.Out) LogID {
+	return s.CreateIn(now, 0, p, topic, cfg, out)
+}
+
+// CreateIn is Create in the directory at a place.
+func (s *Store) CreateIn(now core.Now, at int, p Partition, topic core.TopicID, cfg Config, out *core.Out) LogID {
 	_, there := s.byName[p]
 	core.Must(!there, "a partition has one log")
 	l := &Log{p: p, topic: topic, cfg: effective(p.Topic, cfg), known: true, state: creating, flushAt: core.Never, epochsSaved: -1}
-	l.dir = s.cfg.Dir + "/" + l.name()
+	s.createIn(at, l, out)
+	return l.id
+}
+
+// createIn begins to make a log in the directory at a place.
+func (s *Store) createIn(at int, l *Log, out *core.Out) {
+	d := &s.dirs[at]
+	l.place, l.dir = at, d.path+"/"+l.name()
 	s.enter(l)
-	if s.damaged != "" {
-		s.fail(l, s.damaged, out)
-		return l.id
+	if why := d.unusable(); why != "" {
+		s.fail(l, why, out)
+		return
 	}
 	s.beginCreate(l, out)
-	return l.id
 }
 
 // beginCreate begins to make a new log once nothing is left of a former one of its name.
 func (s *Store) beginCreate(l *Log, out *core.Out) {
-	if l.state == creating && !l.made.begun && !s.nameTaken(l) && s.cleared(l.p, out) {
+	if l.state == creating && !l.made.begun && !s.nameTaken(l) && s.cleared(l.place, l.p, out) {
 		l.made.begun = true
 		out.Mkdir(s.start(l, op{kind: opMkdir}), l.dir)
 	}
@@ -47,7 +58,7 @@ func (s *Store) nameTaken(l *Log) bool {
 
 // made goes on when the directory is there: files in it can't be made before.
 func (s *Store) made(now core.Now, l *Log, out *core.Out) {
-	out.SyncDir(s.start(l, op{kind: opParent}), s.cfg.Dir)
+	out.SyncDir(s.start(l, op{kind: opParent}), s.dirs[l.place].path)
 	s.openSegment(now, l, 0, out)
 	if l.made.topic = l.topic.IsZero(); !l.made.topic {
 		s.putTopic(l, out)
@@ -64,7 +75,7 @@ func (s *Store) creating(now core.Now, l *Log, out *core.Out) {
 		return
 	}
 	l.state = online
-	s.dirtyPoint(now, pointRecovery)
+	s.dirtyPoint(now, l.place, pointRecovery)
 	if s.retainAt == core.Never {
 		s.retainAt = now.Mono.After(s.cfg.RetentionCheck)
 	}

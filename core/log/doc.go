@@ -1,7 +1,7 @@
-// Package log keeps the partitions of one log directory: Kafka's files, byte for byte, and what a broker must know
+// Package log keeps the partitions of a node's log directories: Kafka's files, byte for byte, and what a broker must know
 // of them without reading.
 //
-// A Store holds every log of the directory. All of it is state and decisions; each piece of I/O is an effect with
+// A Store holds every log of the directories. All of it is state and decisions; each piece of I/O is an effect with
 // an Op of the Store's own table, and Done carries the story on. What came of it is told by Changes, which the
 // broker drains after every call.
 //
@@ -24,6 +24,12 @@
 //	damaged   bytes below the recovery point are not what was written. It serves nobody; what others know of it is written
 //	          over the damage, and it is loaded on: see repair.go.
 //	deleting  its directory is being renamed; it is no longer found by name. Then gone: Log answers an empty one.
+//
+// # Directories
+//
+// A log lies in one log directory, which it never leaves; its checkpoints and the clean marker are that directory's own. If the
+// world cannot do something in one of several directories, all of it is lost: its logs go offline, the others live on (KIP-112). The
+// first one holds the metadata log. See directory.go.
 //
 // # States of a segment
 //

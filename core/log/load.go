@@ -75,6 +75,9 @@ const (
 	loadRise
 )
 
+// loadsAtBoot reports whether the log is one of those that boot counts as being loaded.
+func (l *Log) loadsAtBoot() bool { return l.state == loading && !l.reload && !l.placed && l.load != nil }
+
 func (l *Log) finishing() bool {
 	return l.state == loading && l.load != nil && l.load.stage == loadFinish
 }
@@ -88,7 +91,7 @@ func (s *Store) beginLoad(l *Log, clean bool, point core.Offset, out *core.Out) 
 func (s *Store) loadStep(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 	d := l.load
 	if ev.Err != core.OK && ev.Err != core.ShortRead && d.stage != loadTxns && d.stage != loadTail && d.stage != loadTailTimes && d.stage != loadTimes {
-		s.fail(l, "cannot load: "+ev.Err.String(), out)
+		s.broken(l, "cannot load: "+ev.Err.String(), out)
 		return
 	}
 	switch d.stage {
@@ -123,7 +126,7 @@ func (s *Store) loadStep(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 		s.loadDirs(now, l, out)
 	case loadDir:
 		d.stage = loadParent
-		out.SyncDir(s.start(l, op{kind: opLoad}), s.cfg.Dir)
+		out.SyncDir(s.start(l, op{kind: opLoad}), s.dirs[l.place].path)
 	case loadParent:
 		s.loadedAll(now, l, out)
 	case loadPatch:

@@ -34,6 +34,8 @@ type Log struct {
 	known    bool // cfg is the partition's own, not a default: only then retention may act
 	state    state
 	why      string // it is offline, or damaged
+	as       standing
+	place    int // of its directory among those of the Store
 	dir      string
 	grave    string // what dir becomes when the log is deleted
 	inFlight int
@@ -90,6 +92,9 @@ func (l *Log) ID() LogID { return l.id }
 
 // Partition names the log.
 func (l *Log) Partition() Partition { return l.p }
+
+// Place is the place of the log's directory in StoreConfig.Dirs.
+func (l *Log) Place() int { return l.place }
 
 // TopicID is what partition.metadata says; zero if there is none.
 func (l *Log) TopicID() core.TopicID { return l.topic }
@@ -219,7 +224,7 @@ func (s *Store) SetHigh(now core.Now, id LogID, high core.Offset, out *core.Out)
 	if high = min(max(high, l.wantStart), l.end); high != l.high {
 		l.high = high
 		l.settleTxns()
-		s.dirtyPoint(now, pointHigh)
+		s.dirtyPoint(now, l.place, pointHigh)
 	}
 }
 

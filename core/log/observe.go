@@ -9,6 +9,9 @@ import (
 // Cuts counts the cuts of the log in this life of the machine, for those who look at it between two Steps.
 func (l *Log) Cuts() uint32 { return l.cuts }
 
+// Loading reports whether logs are being loaded at boot.
+func (s *Store) Loading() bool { return s.boot.loading > 0 }
+
 // Cutting reports that the log is being cut: what counts as durable may be lowered meanwhile.
 func (l *Log) Cutting() bool { return l.cut != nil }
 

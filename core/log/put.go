@@ -18,6 +18,7 @@ type put struct {
 	n       core.Offset
 	epoch   core.Epoch
 	point   pointKind
+	place   int // of its directory, for a checkpoint or the marker
 	file    core.FileID
 	dir     string
 	path    string
@@ -106,9 +107,9 @@ func (s *Store) putEnd(now core.Now, slot uint32, err core.Errno, out *core.Out)
 	}
 	switch p.what {
 	case putPoint:
-		s.pointWritten(now, p.point, err, out)
+		s.pointWritten(now, p.place, p.point, err, out)
 	case putMarker:
-		s.marked(err, out)
+		s.marked(p.place, err)
 	default:
 		if l := s.live(p.log); l != nil {
 			l.inFlight--
@@ -123,7 +124,7 @@ func (s *Store) putFor(now core.Now, l *Log, p *put, err core.Errno, out *core.O
 		return
 	}
 	if err != core.OK {
-		s.fail(l, "cannot write "+p.path+": "+err.String(), out)
+		s.broken(l, "cannot write "+p.path+": "+err.String(), out)
 		return
 	}
 	switch p.what {
@@ -138,7 +139,7 @@ func (s *Store) putFor(now core.Now, l *Log, p *put, err core.Errno, out *core.O
 		}
 	}
 	if l.state == online {
-		s.dirtyPoint(now, pointRecovery) // a recovery point that this held back may rise
+		s.dirtyPoint(now, l.place, pointRecovery) // a recovery point that this held back may rise
 	}
 	s.drained(now, l, out)
 	s.cutReady(now, l, out)

@@ -391,7 +391,7 @@ func (s *Store) finishLoad(now core.Now, l *Log, out *core.Out) {
 	l.state, l.load, l.reload = online, nil, false
 	s.healed(l, out)
 	s.saveEpochs(l, out)
-	s.dirtyPoint(now, pointRecovery)
+	s.dirtyPoint(now, l.place, pointRecovery)
 	if l.p.Topic == metadataTopic {
 		s.dirtyMetadata(now)
 	}

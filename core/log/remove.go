@@ -26,20 +26,20 @@ func (s *Store) giveUp(now core.Now, id LogID, suffix string, out *core.Out) {
 		return
 	}
 	s.forget(l)
-	s.forsake(now, l.p, l.rows())
+	s.forsake(now, l.place, l.p, l.rows())
 	if l.state == creating && !l.made.begun {
 		s.logs[id] = nil // it has no directory yet
 		s.changed(Change{ID: id, What: Gone})
 		return
 	}
-	wasLoading := l.state == loading && !l.reload && !l.placed
+	wasLoading := l.loadsAtBoot()
 	for _, g := range l.segs {
 		out.CloseFile(0, g.file)
 	}
 	l.state, l.load, l.cut, l.why = deleting, nil, nil, "the log is being deleted"
 	l.made.parent = false
 	l.made.topic = suffix == "-delete"
-	s.dirtyPoint(now, pointRecovery)
+	s.dirtyPoint(now, l.place, pointRecovery)
 	if wasLoading {
 		s.loadEnded(out)
 	}
@@ -55,7 +55,7 @@ func (s *Store) rename(l *Log, out *core.Out) {
 	if l.made.topic {
 		suffix = "-delete"
 	}
-	l.grave = s.cfg.Dir + "/" + s.graveName(l.name(), suffix)
+	l.grave = s.dirs[l.place].path + "/" + s.graveName(l.name(), suffix)
 	out.Rename(s.start(l, op{kind: opRename}), l.dir, l.grave)
 }
 
@@ -78,7 +78,7 @@ func (s *Store) renamed(l *Log, err core.Errno, out *core.Out) {
 		out.Note(core.Error, "cannot rename the directory of deleted log "+l.name()+": "+err.String())
 	}
 	l.made.parent = true
-	out.SyncDir(s.start(l, op{kind: opRenamed}), s.cfg.Dir)
+	out.SyncDir(s.start(l, op{kind: opRenamed}), s.dirs[l.place].path)
 }
 
 // gone ends a log. One of the same name that waited for it is made now.
@@ -91,8 +91,8 @@ func (s *Store) gone(now core.Now, l *Log, err core.Errno, out *core.Out) {
 	}
 	s.logs[l.id] = nil
 	s.changed(Change{ID: l.id, What: Gone})
-	if id, ok := s.byName[l.p]; ok {
-		s.beginCreate(s.logs[id], out)
+	if m := s.within(l.place, l.p); m != nil {
+		s.beginCreate(m, out)
 	}
 }
 

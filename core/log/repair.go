@@ -243,7 +243,7 @@ func (s *Store) cutDamaged(l *Log, to core.Offset, out *core.Out) {
 	base := l.segs[l.at(to)].base
 	s.closeForLoad(l, out)
 	l.load = &load{stage: loadSink, at: to, hide: min(base, to)}
-	s.writePoint(pointRecovery, out)
+	s.writePoint(l.place, pointRecovery, out)
 }
 
 // restartDamaged has a damaged log begin anew. How far its records go is not known, but no segment holds more offsets than 31 bits
@@ -267,7 +267,7 @@ func (s *Store) RaiseStart(id LogID, to core.Offset, out *core.Out) bool {
 	point := l.load.point
 	s.closeForLoad(l, out)
 	l.load = &load{stage: loadRise, at: to, point: point}
-	s.writePoint(pointStart, out)
+	s.writePoint(l.place, pointStart, out)
 	return true
 }
 

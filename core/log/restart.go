@@ -40,7 +40,7 @@ func (s *Store) Restart(now core.Now, id LogID, at core.Offset, out *core.Out) A
 func (s *Store) hide(l *Log, at core.Offset, out *core.Out) {
 	out.Mark("log.restart")
 	l.load = &load{stage: loadHide, at: at, hide: max(at, l.end+1)}
-	s.writePoint(pointStart, out)
+	s.writePoint(l.place, pointStart, out)
 }
 
 // pin is what a checkpoint has to say of a log that is being emptied.
@@ -77,7 +77,7 @@ func (s *Store) pointed(l *Log, out *core.Out) {
 	case loadLower:
 		if l.saved[pointRecovery] <= d.at {
 			d.stage = loadStart
-			s.writePoint(pointStart, out)
+			s.writePoint(l.place, pointStart, out)
 		}
 	case loadStart:
 		if l.saved[pointStart] == d.at {
@@ -124,7 +124,7 @@ func ofRecords(name string) bool {
 func (s *Store) wiped(l *Log, out *core.Out) {
 	if d := l.load; d.hide != d.at {
 		d.stage = loadLower
-		s.writePoint(pointRecovery, out)
+		s.writePoint(l.place, pointRecovery, out)
 		return
 	}
 	s.loadEmpty(l, out)

@@ -21,8 +21,8 @@ func (s *Store) raiseStart(now core.Now, l *Log, to core.Offset, out *core.Out) 
 		s.changed(Change{ID: l.id, What: Start, Offset: l.start})
 		return
 	}
-	if l.wantStart = max(l.wantStart, to); l.wantStart > l.saving[pointStart] || !s.points[pointStart].writing {
-		s.writePoint(pointStart, out)
+	if l.wantStart = max(l.wantStart, to); l.wantStart > l.saving[pointStart] || !s.dirs[l.place].points[pointStart].writing {
+		s.writePoint(l.place, pointStart, out)
 	}
 }
 
@@ -73,8 +73,8 @@ func (s *Store) dropSegments(now core.Now, l *Log, out *core.Out) {
 
 // retain applies the retention of every log whose configuration is known: a default must not decide what is kept.
 func (s *Store) retain(now core.Now, out *core.Out) {
-	for i := 0; i < len(s.order); i++ {
-		if l := s.logs[s.order[i]]; l.state == online && l.known && l.cut == nil && !s.stop.on {
+	for _, id := range s.all() {
+		if l := s.logs[id]; l.state == online && l.known && l.cut == nil && !s.stop.on {
 			l.expire(now)
 			l.expireGuards(now)
 			s.dropSegments(now, l, out)

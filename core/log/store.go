@@ -6,7 +6,7 @@ import (
 	"klamm/core"
 )
 
-// Store holds all logs of one log directory.
+// Store holds all logs of a node's log directories.
 //
 // Invariants: logs[i].id = i, or logs[i] is nil (gone); order holds the ids of the logs that are found by name,
 // sorted by partition, and byName the same; a ticket is in seeks from the call that gave it until its Change.
@@ -25,12 +25,10 @@ type Store struct {
 	puts     []put
 	putFree  []uint32
 	boot     boot
-	points   [pointKinds]point
-	stale    []staleRow
-	damaged  string    // why nothing of this directory is to be trusted, nor written over; else empty
-	pointsAt core.Time // when the dirty checkpoints are due; Never if none is
-	soonAt   core.Time // when the recovery points are due because the metadata log grew; likewise
-	dirty    int64     // bytes made durable since the recovery points were written
+	dirs     []directory // as in StoreConfig.Dirs
+	pointsAt core.Time   // when the dirty checkpoints are due; Never if none is
+	soonAt   core.Time   // when the recovery points are due because the metadata log grew; likewise
+	dirty    int64       // bytes made durable since the recovery points were written
 	retainAt core.Time
 	ticket   Ticket
 	guard    Guard // the newest that was given out
@@ -39,15 +37,16 @@ type Store struct {
 	stop     stopping
 	repairs  Repairs
 
-	brokerEpoch   core.BrokerEpoch // for the clean marker
-	previousEpoch core.BrokerEpoch // from the clean marker, or -1
+	brokerEpoch core.BrokerEpoch // for the clean markers
+	aside       []LogID          // logs with a directory that are not found by name: see future.go
+	misplaced   string           // a metadata log in another directory than the first
 }
 
 // op is an effect in flight.
 type op struct {
 	kind   opKind
 	log    LogID
-	slot   uint32 // of the put or removal
+	slot   uint32 // of the put or removal; at boot the directory
 	cuts   uint32 // the log's, when it was given
 	n      int64
 	ticket Ticket
@@ -87,7 +86,10 @@ func NewStore(cfg StoreConfig) *Store {
 	s := &Store{
 		cfg: cfg, ops: core.NewOps[op](cfg.Table, core.OpsMax), rand: core.NewRand(cfg.Generator),
 		nextFile: cfg.FileBase, byName: map[Partition]LogID{}, seeks: map[Ticket]*seek{},
-		pointsAt: core.Never, soonAt: core.Never, retainAt: core.Never, brokerEpoch: -1, previousEpoch: -1,
+		pointsAt: core.Never, soonAt: core.Never, retainAt: core.Never, brokerEpoch: -1,
+	}
+	for _, path := range cfg.Dirs {
+		s.dirs = append(s.dirs, directory{path: path, previousEpoch: -1})
 	}
 	s.none = Log{id: NoLog, state: gone, why: "the log is gone"}
 	return s
@@ -95,9 +97,6 @@ func NewStore(cfg StoreConfig) *Store {
 
 // SetBrokerEpoch says what a clean stop notes in its marker.
 func (s *Store) SetBrokerEpoch(e core.BrokerEpoch) { s.brokerEpoch = e }
-
-// PreviousBrokerEpoch is what the last clean stop noted; -1 if the last stop was not clean.
-func (s *Store) PreviousBrokerEpoch() core.BrokerEpoch { return s.previousEpoch }
 
 // Changes returns what changed since it was last called, in order. The slice is good until the next call but one.
 func (s *Store) Changes() []Change {
@@ -133,10 +132,19 @@ func (s *Store) live(id LogID) *Log {
 	return s.logs[id]
 }
 
-// enter gives a new log its id and name.
+// enter gives a new log its id and has it found.
 func (s *Store) enter(l *Log) {
 	l.id = LogID(len(s.logs))
 	s.logs = append(s.logs, l)
+	s.register(l)
+}
+
+// register has a log found by what it is.
+func (s *Store) register(l *Log) {
+	if l.as != current {
+		s.aside = append(s.aside, l.id)
+		return
+	}
 	s.byName[l.p] = l.id
 	at, _ := slices.BinarySearchFunc(s.order, l.p, func(id LogID, p Partition) int { return s.logs[id].p.Compare(p) })
 	s.order = slices.Insert(s.order, at, l.id)
@@ -144,6 +152,10 @@ func (s *Store) enter(l *Log) {
 
 // forget takes a log's name away.
 func (s *Store) forget(l *Log) {
+	if l.as != current {
+		s.aside = slices.DeleteFunc(s.aside, func(id LogID) bool { return id == l.id })
+		return
+	}
 	delete(s.byName, l.p)
 	at := slices.Index(s.order, l.id)
 	core.Must(at >= 0, "a log with a name is in the order")
@@ -170,7 +182,7 @@ func (s *Store) Done(now core.Now, ev *core.Event, out *core.Out) {
 	}
 	switch o.kind {
 	case opBoot:
-		s.bootStep(now, ev, out)
+		s.bootStep(now, int(o.slot), ev, out)
 		return
 	case opPut:
 		s.putStep(now, o.slot, ev.Err, out)
@@ -209,13 +221,13 @@ func (s *Store) settle(now core.Now, l *Log, out *core.Out) {
 
 func (s *Store) logDone(now core.Now, l *Log, o op, ev *core.Event, out *core.Out) {
 	if ev.Err != core.OK && o.kind != opLoad && o.kind != opLoose && o.kind != opRename && o.kind != opRenamed {
-		s.fail(l, failures[o.kind]+": "+ev.Err.String(), out)
+		s.broken(l, failures[o.kind]+": "+ev.Err.String(), out)
 		return
 	}
 	switch o.kind {
 	case opLoose:
 		if ev.Err != core.OK && ev.Err != core.NotFound && l.load != nil {
-			s.fail(l, "cannot remove a file: "+ev.Err.String(), out)
+			s.broken(l, "cannot remove a file: "+ev.Err.String(), out)
 		}
 	case opLoad:
 		s.loadStep(now, l, ev, out)
@@ -259,7 +271,7 @@ func (s *Store) fail(l *Log, why string, out *core.Out) {
 		return
 	}
 	out.Mark("log.offline")
-	wasLoading := l.state == loading && !l.reload && !l.placed
+	wasLoading := l.loadsAtBoot()
 	l.state, l.why, l.load, l.cut = offline, why, nil, nil
 	out.Note(core.Error, "log "+l.name()+" is offline: "+why)
 	s.changed(Change{ID: l.id, What: Failed, Note: why})
@@ -295,8 +307,11 @@ func (s *Store) Tick(now core.Now, out *core.Out) {
 		s.writePoints(now, out)
 	}
 	if s.soonAt <= now.Mono {
-		if s.soonAt = core.Never; s.points[pointRecovery].dirty {
-			s.writePoint(pointRecovery, out)
+		s.soonAt = core.Never
+		for at := range s.dirs {
+			if s.dirs[at].points[pointRecovery].dirty {
+				s.writePoint(at, pointRecovery, out)
+			}
 		}
 	}
 	if s.retainAt <= now.Mono {

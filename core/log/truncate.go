@@ -69,12 +69,12 @@ func (s *Store) cutReady(now core.Now, l *Log, out *core.Out) {
 		}
 		c.stage = cutPoint
 		l.durable = min(l.durable, c.point) // of what the checkpoint says, until the log is loaded again
-		if l.saved[pointRecovery] > c.point || s.points[pointRecovery].writing {
-			s.writePoint(pointRecovery, out)
+		if l.saved[pointRecovery] > c.point || s.dirs[l.place].points[pointRecovery].writing {
+			s.writePoint(l.place, pointRecovery, out)
 			return
 		}
 	}
-	if l.saved[pointRecovery] > c.point || s.points[pointRecovery].writing {
+	if l.saved[pointRecovery] > c.point || s.dirs[l.place].points[pointRecovery].writing {
 		return
 	}
 	s.closeForLoad(l, out)

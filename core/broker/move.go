@@ -1,0 +1,13 @@
+package broker
+
+import (
+	"klamm/core"
+)
+
+// toldDir is the directory of which the controller is to know: that in which the replica is.
+func (b *Broker) toldDir(h *hosted) core.TopicID { return b.dirOf(h.log) }
+
+// wished is the place of the directory that a client wants for a replica that is not here yet; negative if there is none.
+func (b *Broker) wished(core.TopicPartition) int { return -1 }
+
+func (b *Broker) wishGranted(core.TopicPartition) {}

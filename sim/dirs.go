@@ -1,0 +1,86 @@
+package sim
+
+import (
+	"strconv"
+	"strings"
+
+	"klamm/core"
+)
+
+// This file is about the log directories of the nodes: how many there are, and what may befall one.
+
+// DirsMax bounds the log directories of a simulated node.
+const DirsMax = 3
+
+// drawDirs draws how many log directories each node has: one, for half of the runs.
+func (t *topology) drawDirs(c Chooser) {
+	t.places = make([]int, len(t.roles))
+	several := c.Choose(siteDirs, 0, 2) == 1
+	for i := range t.places {
+		if t.places[i] = 1; several && t.roles[i] != controllerOnly {
+			t.places[i] = 1 + int(c.Choose(siteDirs, uint64(i+1), DirsMax))
+		}
+	}
+}
+
+// dataDirs are the names of log directories, that of the metadata log first.
+var dataDirs = [DirsMax]string{"/data", "/data2", "/data3"}
+
+// drawDirPlan draws what befalls single log directories. Where errors of disks are no part of the run, none does.
+func drawDirPlan(c Chooser, cfg *Config) (plan []Fault) {
+	if !cfg.Set.mayHappen(DiskWriteErrors) {
+		return nil
+	}
+	draw := func(entity, n uint64) int64 { return int64(c.Choose(siteDirs, entity, n)) }
+	for i, places := range cfg.topology.places {
+		e := uint64(i+1) << 8
+		if places < 2 || draw(e, 2) == 0 {
+			continue
+		}
+		plan = append(plan, Fault{Kind: DirFails, Node: i, P: 1 + draw(e+1, uint64(places-1)), For: core.Time(20+draw(e+2, 4000)) * core.Millisecond,
+			At: 500*core.Millisecond + core.Time(draw(e+3, uint64(cfg.Chaos.Millis()-500)))*core.Millisecond})
+	}
+	return plan
+}
+
+// dirs are the log directories of a node, that of the metadata log first.
+func (t *topology) dirs(node int) []string {
+	return dataDirs[:t.places[node]]
+}
+
+// withDirs is a configuration file with a node's directories.
+func (t *topology) withDirs(config string, node int) string {
+	return strings.Replace(config, "log.dirs=/data\n", "log.dirs="+strings.Join(t.dirs(node), ",")+"\n", 1)
+}
+
+// logDir is where the log of a partition lies on a node's disk; where it would be in the first directory, if it is nowhere. A
+// second one beside it is what is left of a failed directory: the first is not believed more than that then, so the node's own word
+// counts if it is up.
+func (r *run) logDir(n *Node, p core.TopicPartition) string {
+	name := "/" + p.Topic + "-" + strconv.Itoa(int(p.Partition))
+	all := r.cfg.topology.dirs(n.at)
+	if b, ok := n.Machine.(storeOwner); ok && b.Store() != nil {
+		if id, found := b.Store().Find(p); found {
+			return b.Store().Path(b.Store().Log(id).Place()) + name
+		}
+	}
+	for _, dir := range all {
+		if len(n.Disk.Names(dir+name)) > 0 {
+			return dir + name
+		}
+	}
+	return all[0] + name
+}
+
+// dirOf is the log directory of a log's directory.
+func dirOf(path string) string { return path[:strings.LastIndexByte(path, '/')] }
+
+// marked reports whether a log directory of a node has the marker of a clean stop.
+func (r *run) marked(n *Node) bool {
+	for _, dir := range r.cfg.topology.dirs(n.at) {
+		if _, there := n.Disk.File(dir + marker); there {
+			return true
+		}
+	}
+	return false
+}
