@@ -170,6 +170,11 @@ func (b *Broker) bootQuorum(now core.Now, out *core.Out) {
 	if len(b.cfg.ControllerListeners) > 0 {
 		cfg.Listener = b.cfg.ControllerListeners[0]
 	}
+	cfg.Bootstrap, cfg.AutoJoin = slices.Clone(b.cfg.Bootstrap), b.cfg.AutoJoin && b.cfg.IsController
+	cfg.Standalone = b.cfg.alone() && b.cfg.AutoFormat
+	if b.cfg.IsController {
+		cfg.Endpoints = b.cfg.VoterEndpoints()
+	}
 	b.peers.init(b.newKey())
 	b.ctl = b.newController()
 	b.node = quorum.New(cfg)
@@ -204,7 +209,7 @@ func (b *Broker) whyNot() (why []string) {
 	leader, epoch := b.node.Leader()
 	switch {
 	case leader == core.NoNode:
-		why = append(why, "no leader of the metadata quorum is known (epoch "+strconv.Itoa(int(epoch))+"): more than half of the nodes of controller.quorum.voters have to run and to reach each other")
+		why = append(why, "no leader of the metadata quorum is known (epoch "+strconv.Itoa(int(epoch))+"): more than half of the voters have to run and to reach each other")
 	case leader != b.cfg.NodeID:
 		why = append(why, "node "+strconv.Itoa(int(leader))+" leads the metadata quorum in epoch "+strconv.Itoa(int(epoch)))
 	}

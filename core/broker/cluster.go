@@ -26,7 +26,7 @@ func (b *Broker) newKey() (key [32]byte) {
 func (b *Broker) committed(now core.Now, d *image.Delta, out *core.Out) {
 	if len(d.Brokers) > 0 {
 		for _, id := range d.Brokers {
-			voter := slices.ContainsFunc(b.cfg.Voters, func(v quorum.Voter) bool { return v.ID == id })
+			voter := slices.ContainsFunc(b.node.Voters(), func(v quorum.Voter) bool { return v.ID == id })
 			if b.img.Broker(id) == nil && !voter {
 				b.forgetNode(now, id, out)
 			}

@@ -42,6 +42,7 @@ type Config struct {
 	IsBroker, IsController bool           // process.roles
 	Voters                 []quorum.Voter // controller.quorum.voters, sorted by id; this node alone if nothing was given
 	Bootstrap              []string       // controller.quorum.bootstrap.servers
+	AutoJoin               bool           // controller.quorum.auto.join.enable
 	ControllerListeners    []string       // controller.listener.names: the first is the one to dial
 	InterBroker            string         // the listener over which brokers talk to each other
 	Quorum                 QuorumTimes
@@ -308,7 +309,6 @@ var refusals = []struct{ prefix, why string }{
 	{"authorizer.class.name", "authorization is not supported yet"},
 	{"client.quota.callback.class", "quotas are not supported yet"},
 	{"config.providers", "variables in configuration are not supported yet"},
-	{"controller.quorum.auto.join.enable", "voters that join by themselves are not supported yet"},
 	{"cordoned.log.dirs", "directories that get no more replicas (KIP-1066) are not supported yet"},
 	{"delegation.token.secret.key", "delegation tokens are not supported yet"},
 	{"early.start.listeners", "several kinds of listeners are not supported yet"},

@@ -8,6 +8,7 @@ import (
 	"klamm/core"
 	"klamm/core/image"
 	"klamm/core/quorum"
+	"klamm/core/wire"
 )
 
 // controllerWait bounds one request to the controller. A controller that is gone is noticed earlier: by its
@@ -94,6 +95,10 @@ func (p *parser) cluster(c *Config) {
 		c.Bootstrap = append(c.Bootstrap, text)
 	}
 	p.voters(c)
+	c.AutoJoin = p.bool("controller.quorum.auto.join.enable")
+	if c.AutoJoin && (!c.IsController || len(c.Bootstrap) == 0) {
+		p.bad("controller.quorum.auto.join.enable=true is for controllers that find the quorum by controller.quorum.bootstrap.servers: add those, or set it to false")
+	}
 	if c.IsBroker && len(c.Listeners) > 0 {
 		c.InterBroker = c.Listeners[0].Name
 		for _, l := range c.Listeners {
@@ -108,7 +113,7 @@ func (p *parser) cluster(c *Config) {
 			}
 		}
 	}
-	several := len(c.Voters) > 1 || !c.IsController
+	several := len(c.Voters) > 1 || !c.IsController || len(c.Voters) == 0 && len(c.Bootstrap) > 0 && !c.alone()
 	if several && len(c.ControllerListeners) == 0 {
 		p.bad("controller.listener.names is missing: name the listener over which controllers are reached, such as controller.listener.names=CONTROLLER")
 	}
@@ -122,8 +127,25 @@ func (p *parser) cluster(c *Config) {
 	}
 }
 
+// VoterEndpoints are the listeners of a controller as other voters see them.
+func (c *Config) VoterEndpoints() (list []wire.VoterEndpoint) {
+	for _, l := range c.Controllers {
+		list = append(list, wire.VoterEndpoint{Name: l.Name, Host: l.Advertised.Host, Port: l.Advertised.Port})
+	}
+	return list
+}
+
+// alone reports whether a node that formats its own directory begins a quorum by itself: its one bootstrap server is
+// that node.
+func (c *Config) alone() bool {
+	if len(c.Voters) > 0 || !c.IsController || len(c.Bootstrap) != 1 || len(c.Controllers) == 0 {
+		return false
+	}
+	own := c.Controllers[0].Advertised
+	return c.Bootstrap[0] == hostPort(own.Host, own.Port)
+}
+
 // voters reads controller.quorum.voters. Without it, a controller with no bootstrap servers is a quorum by itself.
-// The one bootstrap server of a node that is formatted as a quorum by itself is that node.
 func (p *parser) voters(c *Config) {
 	for _, text := range p.list("controller.quorum.voters") {
 		id, addr, ok := strings.Cut(text, "@")
@@ -152,8 +174,7 @@ func (p *parser) voters(c *Config) {
 		p.bad("controller.quorum.voters names node " + strconv.Itoa(int(c.NodeID)) + ", whose process.roles are broker alone: add controller to its roles, or remove it from the voters")
 	case len(c.Voters) == 0 && !c.IsController && len(c.Bootstrap) == 0:
 		p.bad("process.roles=broker needs controllers: name them in controller.quorum.voters or controller.quorum.bootstrap.servers")
-	case len(c.Voters) == 0 && c.IsController && len(c.Bootstrap) > 1:
-		p.bad("controller.quorum.bootstrap.servers without controller.quorum.voters: voters that the metadata log names (KIP-853) are not supported yet; name them in controller.quorum.voters")
+	case len(c.Voters) == 0 && c.IsController && len(c.Bootstrap) > 0: // those that the log names (KIP-853)
 	case len(c.Voters) == 0 && c.IsController:
 		v := quorum.Voter{ID: c.NodeID, Host: "localhost"}
 		if len(c.Controllers) > 0 {

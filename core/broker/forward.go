@@ -20,7 +20,12 @@ const forwardWait = 30 * core.Second
 // toController has the active controller answer a request: here, if that is this node, or over the network. A client that
 // came to a controller listener finds the active controller by itself (KIP-919).
 func (b *Broker) toController(now core.Now, r request, q kmsg.Request, out *core.Out) {
-	switch _, quorum := q.(*kmsg.DescribeQuorumRequest); {
+	quorum := false
+	switch q.(type) {
+	case *kmsg.DescribeQuorumRequest, *kmsg.AddRaftVoterRequest, *kmsg.RemoveRaftVoterRequest:
+		quorum = true
+	}
+	switch {
 	case b.active():
 		b.routeController(now, r, q, out)
 	case r.via == viaConn && b.sideOf(r) == wire.BrokerSide:
@@ -55,7 +60,7 @@ type forwardTask struct {
 	q      kmsg.Request
 	number uint64
 	asked  bool
-	again  core.Time   // when to send it anew, if it is not asked
+	again  core.Time // when to send it anew, if it is not asked
 	until  core.Time
 }
 

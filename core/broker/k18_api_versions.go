@@ -1,6 +1,9 @@
 package broker
 
 import (
+	"slices"
+	"strings"
+
 	"klamm/core"
 	"klamm/core/controller"
 	"klamm/core/image"
@@ -36,10 +39,21 @@ func (b *Broker) apiVersions(now core.Now, r request, q *kmsg.ApiVersionsRequest
 		resp.SupportedFeatures = append(resp.SupportedFeatures, k)
 	}
 	resp.FinalizedFeaturesEpoch = int64(b.img.End()) - 1
-	for _, f := range b.img.Features() {
+	for _, f := range b.finalized() {
 		resp.FinalizedFeatures = append(resp.FinalizedFeatures, finalized(f))
 	}
 	b.reply(now, r, resp, out)
+}
+
+// finalized are the levels in force, sorted by name: those of the metadata, and that of the quorum (KIP-853).
+func (b *Broker) finalized() (list []image.Feature) {
+	list = slices.Clone(b.img.Features())
+	if b.node != nil && b.node.CommittedKRaft() > 0 {
+		f := image.Feature{Name: "kraft.version", Level: b.node.CommittedKRaft()}
+		i, _ := slices.BinarySearchFunc(list, f.Name, func(f image.Feature, name string) int { return strings.Compare(f.Name, name) })
+		list = slices.Insert(list, i, f)
+	}
+	return list
 }
 
 func finalized(f image.Feature) kmsg.ApiVersionsResponseFinalizedFeature {

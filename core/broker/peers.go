@@ -370,6 +370,9 @@ func (b *Broker) controllerAddr(id core.NodeID) string {
 			return hostPort(v.Host, v.Port)
 		}
 	}
+	if leader, _ := b.node.Leader(); id == leader && b.node.LeaderAddr() != "" {
+		return b.node.LeaderAddr()
+	}
 	for _, k := range b.img.Controllers() {
 		if k.ID != id {
 			continue

@@ -164,7 +164,7 @@ func (b *Broker) takeOver(now core.Now, out *core.Out) {
 	if first := b.ctl.Activate(b.node.InTransaction(), b.node.Bootstrap()); len(first) > 0 {
 		b.appendMetadata(now, first, out)
 	}
-	if len(b.cfg.Voters) > 1 {
+	if len(b.node.Voters()) > 1 {
 		b.note(now, core.Info, "this node is the active controller", out)
 	}
 	if b.cfg.MetadataIdle > 0 {

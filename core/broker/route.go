@@ -132,8 +132,8 @@ func (b *Broker) routeController(now core.Now, r request, body kmsg.Request, out
 		b.alterConfigs(now, r, q, out)
 	case *kmsg.IncrementalAlterConfigsRequest:
 		b.incrementalAlterConfigs(now, r, q, out)
-	case *kmsg.DescribeQuorumRequest:
-		b.askQuorumNode(now, r, q, out)
+	case *kmsg.DescribeQuorumRequest, *kmsg.AddRaftVoterRequest, *kmsg.RemoveRaftVoterRequest:
+		b.askQuorumNode(now, r, body, out)
 	default:
 		b.routeBrokers(now, r, body, out)
 	}

@@ -120,7 +120,7 @@ func (b *Broker) leave(now core.Now, out *core.Out) {
 func (b *Broker) resign(now core.Now, out *core.Out) {
 	b.stage = stageResigning
 	b.closeConns(out)
-	if b.cfg.IsController && len(b.cfg.Voters) > 1 {
+	if b.cfg.IsController && len(b.node.Voters()) > 1 {
 		b.node.Resign(now, b.store, out)
 		for _, o := range b.node.Outbox() {
 			b.sayQuorum(now, o, out)

@@ -25,7 +25,7 @@ import (
 // tasksOf are the concrete types of Task: an interface hides nothing but these.
 var tasksOf = []Task{
 	&groupReply{}, &produceTask{}, &fetchTask{}, &listOffsetsTask{}, &metadataTask{}, &findTask{}, &joinTask{}, &syncTask{},
-	&deleteRecordsTask{}, &producerIDTask{}, &logDirsTask{}, &proposeTask{}, &forwardTask{}, &quorumTask{}, &initTxnTask{}, &addOffsetsTask{}, &endTxnTask{},
+	&deleteRecordsTask{}, &producerIDTask{}, &logDirsTask{}, &proposeTask{}, &forwardTask{}, &quorumTask{}, &upgradeTask{}, &initTxnTask{}, &addOffsetsTask{}, &endTxnTask{},
 }
 
 // shared are the types that never change after they were made, so that several owners may point to one.

@@ -453,7 +453,7 @@ func (r *rig) scriptFeatures(a args, input string, out *strings.Builder) {
 		row.Feature, row.MaxVersionLevel, row.UpgradeType = f[0], int16(int32Of(f[1])), int8(int32Of(f[2]))
 		q.FeatureUpdates = append(q.FeatureUpdates, row)
 	}
-	resp, records := r.c.UpdateFeatures(q)
+	resp, records := r.c.UpdateFeatures(q, KRaft{})
 	fmt.Fprintln(out, said(resp.ErrorCode, resp.ErrorMessage))
 	for _, x := range resp.Results {
 		fmt.Fprintf(out, "  %s %s\n", x.Feature, said(x.ErrorCode, x.ErrorMessage))

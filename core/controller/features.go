@@ -18,10 +18,26 @@ const (
 	unsafeDowngrade = 3
 )
 
-// UpdateFeatures decides an UpdateFeatures request: all of the levels or none.
-func (c *Controller) UpdateFeatures(q *kmsg.UpdateFeaturesRequest) (*kmsg.UpdateFeaturesResponse, []wire.Record) {
+// KRaft is what the quorum says of kraft.version: the level in force, and why it cannot be changed to the one that is asked for.
+type KRaft struct {
+	Level int16
+	Why   string
+}
+
+// KRaftAsked is the level of kraft.version that a request asks for.
+func KRaftAsked(q *kmsg.UpdateFeaturesRequest) (level int16, asked bool) {
+	for i := range q.FeatureUpdates {
+		if u := &q.FeatureUpdates[i]; u.Feature == kraftVersion {
+			level, asked = u.MaxVersionLevel, true
+		}
+	}
+	return level, asked
+}
+
+// UpdateFeatures decides an UpdateFeatures request: all of the levels or none. That of kraft.version is only checked.
+func (c *Controller) UpdateFeatures(q *kmsg.UpdateFeaturesRequest, kraft KRaft) (*kmsg.UpdateFeaturesResponse, []wire.Record) {
 	resp := q.ResponseKind().(*kmsg.UpdateFeaturesResponse)
-	records, r := c.updateFeatures(q)
+	records, r := c.updateFeatures(q, kraft)
 	if r.bad() && q.Version >= 2 {
 		r.text = "The update failed for all features since the following feature had an error: " + r.text
 	}
@@ -39,7 +55,7 @@ func (c *Controller) UpdateFeatures(q *kmsg.UpdateFeaturesRequest) (*kmsg.Update
 	return resp, records
 }
 
-func (c *Controller) updateFeatures(q *kmsg.UpdateFeaturesRequest) ([]wire.Record, refusal) {
+func (c *Controller) updateFeatures(q *kmsg.UpdateFeaturesRequest, kraft KRaft) ([]wire.Record, refusal) {
 	names := tallied(len(q.FeatureUpdates), func(i int) string { return q.FeatureUpdates[i].Feature })
 	metadata := c.Level() // as it will be
 	for i := range q.FeatureUpdates {
@@ -59,7 +75,7 @@ func (c *Controller) updateFeatures(q *kmsg.UpdateFeaturesRequest) ([]wire.Recor
 				kind = safeDowngrade
 			}
 		}
-		if r := c.checkFeature(u.Feature, u.MaxVersionLevel, kind, metadata); r.bad() {
+		if r := c.checkFeature(u.Feature, u.MaxVersionLevel, kind, metadata, kraft); r.bad() {
 			return nil, r
 		}
 		if u.MaxVersionLevel == c.img.Feature(u.Feature) || u.Feature == kraftVersion {
@@ -74,11 +90,14 @@ func (c *Controller) updateFeatures(q *kmsg.UpdateFeaturesRequest) ([]wire.Recor
 }
 
 // checkFeature checks one change of a level. metadata is the metadata version that the request leaves.
-func (c *Controller) checkFeature(name string, level int16, kind int8, metadata int16) refusal {
+func (c *Controller) checkFeature(name string, level int16, kind int8, metadata int16, kraft KRaft) refusal {
 	invalid := func(why string) refusal {
 		return refusal{wire.InvalidUpdateVersion, "Invalid update version " + strconv.Itoa(int(level)) + " for feature " + name + ". " + why}
 	}
 	now := c.img.Feature(name)
+	if name == kraftVersion {
+		now = kraft.Level
+	}
 	switch {
 	case kind < upgradeOnly || kind > unsafeDowngrade:
 		return invalid("The controller does not support the given upgrade type.")
@@ -89,12 +108,14 @@ func (c *Controller) checkFeature(name string, level int16, kind int8, metadata 
 		return invalid(why)
 	}
 	switch {
-	case name == kraftVersion && level > 0:
-		return invalid("The quorum's own feature is upgraded by the quorum.")
 	case level < now && kind == upgradeOnly:
 		return invalid("Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade.")
 	case level > now && kind != upgradeOnly:
 		return invalid("Can't downgrade to a newer version.")
+	case name == kraftVersion && level < now:
+		return invalid("Can't downgrade the version of this feature.")
+	case name == kraftVersion && kraft.Why != "":
+		return refusal{wire.InvalidUpdateVersion, kraft.Why}
 	case name == MetadataVersion && level < now:
 		why := "Refusing to perform the requested downgrade because it might delete metadata information."
 		if kind == unsafeDowngrade {

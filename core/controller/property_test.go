@@ -438,7 +438,7 @@ func (w *world) feature() {
 		row.MaxVersionLevel, row.UpgradeType = 0, safeDowngrade
 	}
 	q.FeatureUpdates = append(q.FeatureUpdates, row)
-	_, records := w.r.c.UpdateFeatures(q)
+	_, records := w.r.c.UpdateFeatures(q, KRaft{})
 	w.take(records)
 }
 

@@ -66,7 +66,7 @@ const heldMax = 4096
 const epochMax = 1 << 30
 
 // Ask takes a peer's or an admin's request: Vote, BeginQuorumEpoch, EndQuorumEpoch, Fetch of the metadata log,
-// FetchSnapshot, DescribeQuorum, UpdateRaftVoter. Exactly one Answer comes, now or later, unless Cancel comes first.
+// FetchSnapshot, DescribeQuorum, AddRaftVoter, RemoveRaftVoter, UpdateRaftVoter. Exactly one Answer comes, now or later, unless Cancel comes first.
 func (n *Node) Ask(now core.Now, t Ticket, q kmsg.Request, store *log.Store, out *core.Out) {
 	if n.failed != "" || n.stage != stageServing || len(n.answers) >= heldMax {
 		n.answer(t, refusal(q, wire.BrokerNotAvailable))
@@ -85,8 +85,12 @@ func (n *Node) Ask(now core.Now, t Ticket, q kmsg.Request, store *log.Store, out
 		n.snapshotAsked(now, t, q, out)
 	case *kmsg.DescribeQuorumRequest:
 		n.answer(t, n.describeAsked(now, q, store))
+	case *kmsg.AddRaftVoterRequest:
+		n.addAsked(now, t, q)
+	case *kmsg.RemoveRaftVoterRequest:
+		n.removeAsked(now, t, q, store, out)
 	case *kmsg.UpdateRaftVoterRequest:
-		n.answer(t, n.updateAsked(q))
+		n.answer(t, n.updateAsked(now, q, store, out))
 	default:
 		n.answer(t, refusal(q, wire.UnsupportedVersion))
 	}
@@ -158,7 +162,7 @@ func (n *Node) Outbox() (ready []Outgoing) {
 
 // waitsFor reports whether the reply to a request would still mean something.
 func (n *Node) waitsFor(token uint64) bool {
-	return n.follow.token == token || slices.ContainsFunc(n.peers, func(p peer) bool { return p.token == token })
+	return n.follow.token == token || n.change.token == token || n.tend.token == token || slices.ContainsFunc(n.peers, func(p peer) bool { return p.token == token })
 }
 
 // send puts a request into the outbox.
@@ -172,6 +176,9 @@ func (n *Node) send(to core.NodeID, addr string, q kmsg.Request) (token uint64) 
 func (n *Node) Cancel(t Ticket) {
 	n.answers = slices.DeleteFunc(n.answers, func(a heldAnswer) bool { return a.Ticket == t })
 	n.parked = slices.DeleteFunc(n.parked, func(p parked) bool { return p.ticket == t })
+	if n.change.ticket == t { // it goes on
+		n.change.ticket = 0
+	}
 	for i := range n.serving {
 		if n.serving[i].ticket == t {
 			n.serving[i].gone = true // its reads end first
@@ -187,6 +194,10 @@ func (n *Node) Replied(now core.Now, token uint64, resp kmsg.Response, store *lo
 	if token != 0 && token == n.follow.token {
 		n.follow.token = 0
 		n.fetchReplied(now, resp, store, out)
+	} else if token != 0 && token == n.change.token {
+		n.versionsReplied(now, resp, store, out)
+	} else if token != 0 && token == n.tend.token {
+		n.tended(now, resp, out)
 	} else if i := slices.IndexFunc(n.peers, func(p peer) bool { return p.token == token }); token != 0 && i >= 0 {
 		n.peers[i].token = 0
 		n.peerReplied(now, i, resp, out)
@@ -198,6 +209,9 @@ func (n *Node) Replied(now core.Now, token uint64, resp kmsg.Response, store *lo
 func (n *Node) peerReplied(now core.Now, i int, resp kmsg.Response, out *core.Out) {
 	switch r := resp.(type) {
 	case *kmsg.VoteResponse:
+		for _, e := range r.NodeEndpoints {
+			n.tell(e.NodeID, e.Host, e.Port)
+		}
 		n.voteReplied(now, i, r, out)
 	case *kmsg.BeginQuorumEpochResponse:
 		n.toldReplied(now, i, r.ErrorCode, beginRow(r), out)
@@ -250,6 +264,9 @@ func (n *Node) heard(now core.Now, leader core.NodeID, epoch core.Epoch, out *co
 // nextAct is when a request is to be repeated.
 func (n *Node) nextAct() core.Time {
 	next := n.quorumUntil()
+	if n.change.kind != notChanging {
+		next = min(next, n.change.deadline)
+	}
 	switch n.role {
 	case Prospective:
 		if n.holdTo > 0 {
@@ -263,7 +280,7 @@ func (n *Node) nextAct() core.Time {
 			}
 		}
 	case Follower, Unattached:
-		next = min(next, n.fetchAt())
+		next = min(next, n.fetchAt(), n.tendAt())
 		if n.losesLeader() {
 			next = min(next, n.follow.lostAt.After(n.cfg.LossTimeout))
 		}
@@ -308,5 +325,6 @@ func (n *Node) act(now core.Now, store *log.Store, out *core.Out) {
 		}
 	case Follower, Unattached:
 		n.fetchMore(now, store, out)
+		n.tendPlace(now, out)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"klamm/core"
 	"klamm/core/log"
+	"klamm/core/wire"
 )
 
 // stage is how far the node's start has come. The order is the order of life.
@@ -19,11 +20,12 @@ const (
 	stageSnapshot        // the newest snapshot is being read
 	stageAdopting        // a snapshot that the log begins with gets its name: a crash came between
 	stageBootstrap       // there is no snapshot and no log: bootstrap.checkpoint is being read
+	stageVoters          // the log is being read for the voters that it names
 	stageState           // quorum-state is being read
 	stageServing         // it takes part in the quorum
 )
 
-var stageNames = [...]string{"new", "log", "listing", "snapshot", "adopting", "bootstrap", "state", "serving"}
+var stageNames = [...]string{"new", "log", "listing", "snapshot", "adopting", "bootstrap", "voters", "state", "serving"}
 
 func (s stage) String() string { return stageNames[s] }
 
@@ -79,6 +81,7 @@ type loading struct {
 	got    content
 	ticket log.Ticket  // of the read of the log that is under way; 0: none
 	upTo   core.Offset // where that one ends
+	at     core.Offset // what was read of the log for its voters
 	stuck  core.Offset // no batch ends at this high watermark, so the next one is awaited
 }
 
@@ -100,8 +103,8 @@ func (n *Node) nextFile() core.FileID {
 // Boot starts the node. The store has loaded its logs. Ready comes true later, or Failed.
 func (n *Node) Boot(now core.Now, store *log.Store, out *core.Out) {
 	core.Must(n.stage == stageNew, "a node boots once")
-	if len(n.cfg.Voters) == 0 {
-		n.fail("controller.quorum.voters names nobody: node " + strconv.Itoa(int(n.cfg.Self)) + " does not know its metadata quorum")
+	if len(n.cfg.Voters)+len(n.cfg.Bootstrap) == 0 {
+		n.fail("neither controller.quorum.voters nor controller.quorum.bootstrap.servers names anybody: node " + strconv.Itoa(int(n.cfg.Self)) + " does not know its metadata quorum")
 		return
 	}
 	n.savedAt = now.Mono
@@ -229,11 +232,14 @@ func (n *Node) nextSnapshot(now core.Now, store *log.Store, out *core.Out) {
 // formatted for voters that the log names has a snapshot as well, of offset 0, which names them (KIP-853).
 func (n *Node) begin(now core.Now, store *log.Store, out *core.Out) {
 	if store.Log(n.id).End() == 0 {
+		if n.cfg.Standalone && len(n.sets) == 0 && len(n.cfg.Voters) == 0 {
+			n.learn(now, 0, voterSet{kraftMax, []wire.Voter{n.self()}})
+		}
 		n.stage = stageBootstrap
 		n.open(n.cfg.LogDir+"/"+bootstrapFile, out)
 		return
 	}
-	n.readState(now, store, out)
+	n.scanSets(now, store, out)
 }
 
 func (n *Node) badSnapshots() string {
@@ -379,7 +385,7 @@ func (n *Node) startFrom(now core.Now, id SnapshotID, c content, store *log.Stor
 		out.Note(core.Error, "went on with an older snapshot of the metadata and the log behind it"+n.badSnapshots())
 	}
 	n.snapshots, n.load.try = n.load.try, nil
-	n.handSnapshot(id, c)
+	n.handSnapshot(now, id, c)
 	n.begin(now, store, out)
 }
 
@@ -422,10 +428,7 @@ func (n *Node) stateRead(now core.Now, b []byte, absent core.Errno, wrong string
 	if epoch := max(store.LastEpoch(n.id), n.handedEpoch); epoch > n.state.epoch {
 		n.state.epoch, n.state.leader, n.state.voted, n.state.votedDir = epoch, core.NoNode, core.NoNode, core.TopicID{}
 	}
-	if n.set.kraft > 0 {
-		n.state.version = 1
-	}
-	n.setPeers()
+	n.setPeers(now)
 	n.load = loading{}
 	n.stage = stageServing
 	if n.high = n.handed; n.high > store.Log(n.id).High() { // the checkpoint may know more to be committed
@@ -434,11 +437,12 @@ func (n *Node) stateRead(now core.Now, b []byte, absent core.Errno, wrong string
 	switch leader := n.state.leader; {
 	case n.sole():
 		n.candidate(now, out)
-	case leader == n.cfg.Self && n.isVoter():
+	case leader == n.cfg.Self:
 		n.newRole(now, Resigned, n.spread(now, n.cfg.ElectionTimeout))
 	case leader != core.NoNode && findPeer(n.peers, leader) != nil:
 		n.newRole(now, Follower, now.Mono.After(n.cfg.FetchTimeout))
 	default:
+		n.state.leader = core.NoNode // where it is will be heard anew
 		n.newRole(now, Unattached, n.orNever(n.spread(now, n.cfg.ElectionTimeout)))
 	}
 }

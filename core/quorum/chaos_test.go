@@ -2,6 +2,7 @@ package quorum
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -31,6 +32,12 @@ func (c *cluster) run() {
 		}
 		if c.rnd.IntN(mishaps) == 0 {
 			c.mishap()
+		}
+		if c.v.on && c.rnd.IntN(200) == 0 {
+			c.admin()
+		}
+		if c.v.on && c.rnd.IntN(1000) == 0 {
+			c.wipe(c.members[c.rnd.IntN(len(c.members))])
 		}
 	}
 	c.heal()
@@ -107,6 +114,9 @@ func (c *cluster) heal() {
 	for range 2 {
 		for until := c.now + 15*core.Second; c.now < until && c.broken == "" && !(c.well() && c.alike()); {
 			c.run2(c.now + 50*core.Millisecond)
+			if l := c.leads(); c.v.on && l != nil && slices.ContainsFunc(keysOf(l.node), func(k voterKey) bool { return slices.Contains(c.v.lost, k) }) {
+				c.admin()
+			}
 		}
 		if c.broken == "" && !c.well() {
 			c.violated("I87: nobody leads all: %s", c.describe())

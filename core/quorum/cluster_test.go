@@ -45,11 +45,13 @@ type cluster struct {
 	bug       string              // a planted one, for those that are planted in the world
 	adjust    func(*Config)
 	marks     core.Marks
+	v         changes
 }
 
 // member is one node. What follows life is of this life.
 type member struct {
 	id   int
+	dir  core.TopicID
 	disk *disksim.Disk
 	skew core.Time
 	life int
@@ -133,6 +135,7 @@ func newCluster(seed uint64, voters, observers int) *cluster {
 		m := &member{id: i + 1, disk: disksim.New(c, i, 1<<30), skew: core.Time(c.rnd.Int64N(int64(core.Hour)))}
 		m.disk.Weather = disksim.Weather{Latency: 50 * core.Microsecond, Jitter: 100 * core.Microsecond, SyncLatency: core.Time(c.rnd.Int64N(int64(5 * core.Millisecond)))}
 		m.disk.Format("d")
+		m.dir = core.TopicID{byte(m.id), 1}
 		c.members = append(c.members, m)
 		c.cut = append(c.cut, make([]bool, voters+observers))
 	}
@@ -311,6 +314,10 @@ func (c *cluster) step(m *member, e event) {
 			c.lose(e.msg)
 			return
 		}
+		if e.msg.key == wire.KeyApiVersions { // the hall answers this
+			c.versions(e.msg)
+			return
+		}
 		m.ticket++
 		m.asked[m.ticket] = e.msg
 		q := kmsg.RequestForKey(e.msg.key)
@@ -426,6 +433,10 @@ func (c *cluster) delay() core.Time {
 // request sends a request.
 func (c *cluster) request(m *member, q Outgoing) {
 	to := int(q.To) - 1
+	if q.To == core.NoNode {
+		_, _ = fmt.Sscanf(q.Addr, "h%d:9093", &to)
+		to--
+	}
 	if to < 0 || to >= len(c.members) || q.Addr != fmt.Sprintf("h%d:9093", to+1) {
 		c.violated("node %d asks nobody: %+v", m.id, q)
 		return
@@ -495,7 +506,7 @@ func (c *cluster) answered(m *member, a Answer) {
 	if c.overheard != nil {
 		c.overheard(fmt.Sprintf("%6d ms  %d<%d %s", c.now.Millis(), msg.from+1, m.id, answers(a.Resp)))
 	}
-	if msg.key < 0 { // from a script
+	if msg.key < 0 { // from a script or an admin
 		return
 	}
 	c.gave(m, msg, a.Resp)
@@ -508,6 +519,23 @@ func (c *cluster) answered(m *member, a Answer) {
 		c.violated("an answer of key %d has version %d instead of %d", msg.key, back.version, msg.version)
 	}
 	c.at(event{at: c.now + c.delay(), kind: "reply", m: msg.from, life: msg.life, token: msg.token, msg: back})
+}
+
+// versions answers ApiVersions.
+func (c *cluster) versions(msg message) {
+	r := kmsg.NewPtrApiVersionsResponse()
+	r.Version = msg.version
+	f := kmsg.NewApiVersionsResponseSupportedFeature()
+	f.Name, f.MaxVersion = "kraft.version", 1
+	r.SupportedFeatures = append(r.SupportedFeatures, f)
+	if c.tamper != nil {
+		c.tamper(r)
+	}
+	if msg.unanswered || c.cut[msg.to][msg.from] || c.rnd.IntN(1000) < c.loss {
+		return
+	}
+	msg.body = r.AppendTo(nil)
+	c.at(event{at: c.now + c.delay(), kind: "reply", m: msg.from, life: msg.life, token: msg.token, msg: msg})
 }
 
 // work lets whoever leads append something.

@@ -36,7 +36,7 @@ func (n *Node) describeAsked(now core.Now, q *kmsg.DescribeQuorumRequest, store 
 	p.LeaderID, p.LeaderEpoch, p.HighWatermark = int32(n.state.leader), int32(n.state.epoch), int64(n.tellHigh())
 	own := kmsg.NewDescribeQuorumResponseTopicPartitionReplicaState()
 	own.ReplicaID, own.LogEndOffset = int32(n.cfg.Self), int64(n.End(store))
-	if n.set.kraft > 0 { // voters that the configuration names have no directory
+	if n.KRaft() > 0 { // voters that the configuration names have no directory
 		own.ReplicaDirectoryID = n.cfg.Directory
 	}
 	own.LastFetchTimestamp, own.LastCaughtUpTimestamp = now.Wall.Millis(), now.Wall.Millis()
@@ -64,28 +64,6 @@ func (n *Node) describeAsked(now core.Now, q *kmsg.DescribeQuorumRequest, store 
 	}
 	t.Topic, t.Partitions = Partition.Topic, []kmsg.DescribeQuorumResponseTopicPartition{p}
 	r.Topics = []kmsg.DescribeQuorumResponseTopic{t}
-	return r
-}
-
-// updateAsked answers UpdateRaftVoter, version 0, which a voter of Apache Kafka sends to every new leader. While the configuration
-// names the voters there is nothing to change; voters that the log names can't be changed yet.
-func (n *Node) updateAsked(q *kmsg.UpdateRaftVoterRequest) kmsg.Response {
-	code := n.leaderOnly(core.Epoch(q.CurrentLeaderEpoch))
-	switch {
-	case n.wrongCluster(q.ClusterID):
-		return refusal(q, wire.InconsistentClusterID)
-	case code != wire.None:
-	case n.set.kraft > 0:
-		code = wire.UnsupportedVersion
-	case findPeer(n.peers, core.NodeID(q.VoterID)) == nil:
-		code = wire.VoterNotFound
-	}
-	r := q.ResponseKind().(*kmsg.UpdateRaftVoterResponse)
-	r.Version, r.ErrorCode = q.Version, int16(code)
-	r.CurrentLeader.LeaderID, r.CurrentLeader.LeaderEpoch = int32(n.state.leader), int32(n.state.epoch)
-	if v, ok := n.endpoint(n.state.leader); ok {
-		r.CurrentLeader.Host, r.CurrentLeader.Port = v.Host, int32(v.Port)
-	}
 	return r
 }
 

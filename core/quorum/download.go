@@ -87,6 +87,9 @@ func (n *Node) snapshotFetched(now core.Now, r *kmsg.FetchSnapshotResponse, out 
 	}
 	p := &r.Topics[0].Partitions[0]
 	role := n.role
+	for _, e := range r.NodeEndpoints {
+		n.tell(e.NodeID, e.Host, e.Port)
+	}
 	if epoch := core.Epoch(p.CurrentLeader.LeaderEpoch); epoch > 0 || p.CurrentLeader.LeaderID > 0 { // tagged, and left out by some
 		if !n.heard(now, core.NodeID(p.CurrentLeader.LeaderID), epoch, out) {
 			return
@@ -226,19 +229,17 @@ func (n *Node) installed(now core.Now, store *log.Store, out *core.Out) {
 	n.download = download{}
 	out.Mark("quorum.installed")
 	n.addSnapshot(d.id)
-	n.handSnapshot(d.id, d.content)
+	n.handSnapshot(now, d.id, d.content)
 	n.raise(now, d.id.End, store, out)
 	n.since = 0
 	n.trim(now, store, out)
 }
 
 // handSnapshot hands out a snapshot instead of all before its end.
-func (n *Node) handSnapshot(id SnapshotID, c content) {
+func (n *Node) handSnapshot(now core.Now, id SnapshotID, c content) {
 	n.handed, n.handedEpoch, n.lastMillis = id.End, id.Epoch, c.millis
-	if c.hasSet {
-		n.set = c.set
-		n.setPeers()
-	}
+	n.sets = n.sets[:0]
+	n.learn(now, id.End, c.set) // those of the configuration, if it says nothing
 	n.assembler = assembler{}
 	n.committed = append(n.committed, Batch{Records: c.records, End: id.End, Epoch: id.Epoch, Snapshot: true})
 }

@@ -38,6 +38,16 @@ func said(q kmsg.Request) string {
 		p := &q.Topics[0].Partitions[0]
 		return fmt.Sprintf("FetchSnapshot epoch=%d %d/%d at=%d", p.CurrentLeaderEpoch, p.SnapshotID.EndOffset, p.SnapshotID.Epoch, p.Position)
 	}
+	switch q := q.(type) {
+	case *kmsg.AddRaftVoterRequest:
+		return fmt.Sprintf("AddRaftVoter %d/%d", q.VoterID, q.VoterDirectoryID[1])
+	case *kmsg.RemoveRaftVoterRequest:
+		return fmt.Sprintf("RemoveRaftVoter %d/%d", q.VoterID, q.VoterDirectoryID[1])
+	case *kmsg.UpdateRaftVoterRequest:
+		return fmt.Sprintf("UpdateRaftVoter %d/%d", q.VoterID, q.VoterDirectoryID[1])
+	case *kmsg.ApiVersionsRequest:
+		return "ApiVersions"
+	}
 	return fmt.Sprintf("%T", q)
 }
 
@@ -90,6 +100,9 @@ func answers(r kmsg.Response) string {
 		p := &r.Topics[0].Partitions[0]
 		s := fmt.Sprintf("%s leader=%d/%d high=%d", code(p.ErrorCode), p.LeaderID, p.LeaderEpoch, p.HighWatermark)
 		for _, v := range p.CurrentVoters {
+			if d := v.ReplicaDirectoryID; d != [16]byte{} {
+				s += fmt.Sprintf(" directory %d:", d[1])
+			}
 			s += fmt.Sprintf(" voter %d end=%d caught-up=%v", v.ReplicaID, v.LogEndOffset, v.LastCaughtUpTimestamp > 0)
 		}
 		for _, v := range p.Observers {
@@ -99,13 +112,28 @@ func answers(r kmsg.Response) string {
 			s += fmt.Sprintf(" %d=%s:%d", n.NodeID, n.Listeners[0].Host, n.Listeners[0].Port)
 		}
 		return s
+	case *kmsg.AddRaftVoterResponse:
+		return code(r.ErrorCode) + told(r.ErrorMessage)
+	case *kmsg.RemoveRaftVoterResponse:
+		return code(r.ErrorCode) + told(r.ErrorMessage)
+	case *kmsg.UpdateRaftVoterResponse:
+		return fmt.Sprintf("%s leader=%d/%d %s:%d", code(r.ErrorCode), r.CurrentLeader.LeaderID, r.CurrentLeader.LeaderEpoch, r.CurrentLeader.Host, r.CurrentLeader.Port)
 	}
 	return fmt.Sprintf("%T", r)
+}
+
+func told(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return " " + strings.ReplaceAll(*text, "AAAAAAAAAAAAAAAAAAAA", "..")
 }
 
 // asks makes the request that a script's line names.
 func asks(t *testing.T, d *datadriven.TestData) kmsg.Request {
 	var epoch, id, last, offset, position int
+	life := 1
+	d.MaybeScanArgs(t, "life", &life)
 	var cluster string
 	for name, v := range map[string]*int{"epoch": &epoch, "id": &id, "last": &last, "offset": &offset, "position": &position} {
 		d.MaybeScanArgs(t, name, v)
@@ -163,8 +191,36 @@ func asks(t *testing.T, d *datadriven.TestData) kmsg.Request {
 		q.Version = 2
 		q.Topics = []kmsg.DescribeQuorumRequestTopic{{Topic: topic, Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{}}}}
 		return q
-	case "add":
-		return kmsg.NewPtrAddRaftVoterRequest()
+	case "add-voter":
+		q := kmsg.NewPtrAddRaftVoterRequest()
+		q.Version, q.ClusterID, q.VoterID, q.VoterDirectoryID, q.AckWhenCommitted = 1, clusterID, int32(id), core.TopicID{byte(id), byte(life)}, !d.HasArg("early")
+		l := kmsg.NewAddRaftVoterRequestListener()
+		l.Name, l.Host, l.Port = "CONTROLLER", fmt.Sprint("h", id), 9093
+		d.MaybeScanArgs(t, "listener", &l.Name)
+		q.Listeners = append(q.Listeners, l)
+		return q
+	case "remove-voter":
+		q := kmsg.NewPtrRemoveRaftVoterRequest()
+		q.ClusterID, q.VoterID, q.VoterDirectoryID = clusterID, int32(id), core.TopicID{byte(id), byte(life)}
+		return q
+	case "update-voter":
+		q := kmsg.NewPtrUpdateRaftVoterRequest()
+		q.ClusterID, q.CurrentLeaderEpoch, q.VoterID, q.VoterDirectoryID = clusterID, int32(epoch), int32(id), core.TopicID{byte(id), byte(life)}
+		l := kmsg.NewUpdateRaftVoterRequestListener()
+		l.Name, l.Host, l.Port = "CONTROLLER", fmt.Sprint("h", id), 9093
+		d.MaybeScanArgs(t, "listener", &l.Name)
+		d.MaybeScanArgs(t, "host", &l.Host)
+		q.Listeners = append(q.Listeners, l)
+		if d.HasArg("more") {
+			l.Name = "MORE"
+			q.Listeners = append(q.Listeners, l)
+		}
+		max := 1
+		d.MaybeScanArgs(t, "max", &max)
+		q.KRaftVersionFeature.MaxSupportedVersion = int16(max)
+		return q
+	case "sasl":
+		return kmsg.NewPtrSASLHandshakeRequest()
 	}
 	d.Fatalf(t, "unknown request")
 	return nil
@@ -216,6 +272,9 @@ func TestExchanges(t *testing.T) {
 						cfg.SnapshotBytes, cfg.RetentionBytes = 1<<40, -1
 					}
 				}
+				if d.HasArg("dynamic") || d.HasArg("upgrade") {
+					c.nameVoters(d.HasArg("upgrade"), d.HasArg("auto"))
+				}
 				c.overheard = func(s string) { heard = append(heard, s) }
 				for _, m := range c.members {
 					c.start(m)
@@ -241,6 +300,29 @@ func TestExchanges(t *testing.T) {
 					}
 				}
 				return ""
+			case "wipe":
+				c.loseDisk(member(d))
+			case "upgrade":
+				m := member(d)
+				if why := m.node.Upgradable(1); why != "" {
+					return why + "\n"
+				}
+				out := core.Out{Marks: &c.marks}
+				m.node.Upgrade(c.clock(m), 0, 1, m.store, &out)
+				c.drain(m, &out)
+			case "voters": // in force on each
+				s := ""
+				for _, m := range c.members {
+					if m.node != nil {
+						ids, dirs := m.node.VoterKeys()
+						s += fmt.Sprintf("%d: kraft.version %d", m.id, m.node.KRaft())
+						for i := range ids {
+							s += fmt.Sprintf(" %d/%d", ids[i], dirs[i][1])
+						}
+						s += "\n"
+					}
+				}
+				return s
 			case "crash":
 				c.crash(member(d), true)
 			case "start":

@@ -31,6 +31,9 @@ type reader struct {
 	fetchMillis  int64
 	caughtMillis int64
 	leaderEnd    core.Offset
+
+	fetchedAt, caughtAt core.Time // the same, on the monotonic clock
+	caught              bool      // caughtAt counts
 }
 
 const (
@@ -161,6 +164,13 @@ func (n *Node) book(now core.Now, id core.NodeID, dir core.TopicID, offset core.
 		n.readers = slices.Insert(n.readers, i, reader{id: id, dir: dir, fetchMillis: -1, caughtMillis: -1, leaderEnd: -1})
 	}
 	r := &n.readers[i]
+	switch { // as in caught
+	case offset >= end:
+		r.caughtAt, r.caught = now.Mono, true
+	case r.leaderEnd >= 0 && offset >= r.leaderEnd:
+		r.caughtAt, r.caught = max(r.caughtAt, r.fetchedAt), true
+	}
+	r.fetchedAt = now.Mono
 	r.caughtMillis = caught(r.caughtMillis, r.fetchMillis, offset, end, r.leaderEnd, millis)
 	r.end, r.fetchMillis, r.leaderEnd = offset, millis, end
 }

@@ -73,20 +73,52 @@ func (n *Node) fetchMore(now core.Now, store *log.Store, out *core.Out) {
 	f.token = n.send(to, addr, q)
 }
 
-// source is whom to fetch from: the leader, or while that is not known the voters in turn.
-func (n *Node) source() (core.NodeID, string) {
-	if n.role == Follower {
-		if p := findPeer(n.peers, n.state.leader); p != nil {
-			return p.id, p.addr
-		}
-		return core.NoNode, ""
+// tell notes where a leader says that it is. Voters that the configuration names are where that says.
+func (n *Node) tell(id int32, host string, port uint16) {
+	if id >= 0 && core.NodeID(id) != n.cfg.Self && host != "" && port != 0 {
+		n.told = Voter{core.NodeID(id), host, port}
 	}
-	if len(n.peers) == 0 {
-		return core.NoNode, ""
+}
+
+// LeaderAddr is where the leader listens for this node, or "".
+func (n *Node) LeaderAddr() string { return n.leaderAddr() }
+
+func (n *Node) leaderAddr() string {
+	v, ok := n.endpoint(n.state.leader)
+	if !ok || n.state.leader == n.cfg.Self {
+		return ""
+	}
+	return hostPort(v.Host, v.Port)
+}
+
+// source is whom to fetch from: the leader, or while it is not known who or where that is, the voters in turn, and the bootstrap
+// servers where the log names the voters: those of this node's own log may all be gone.
+func (n *Node) source() (core.NodeID, string) {
+	if addr := n.leaderAddr(); n.role == Follower && addr != "" {
+		return n.state.leader, addr
 	}
 	n.follow.asked++
-	p := &n.peers[n.follow.asked%len(n.peers)]
-	return p.id, p.addr
+	others := 0
+	if n.KRaft() > 0 || len(n.cfg.Voters) == 0 {
+		others = len(n.cfg.Bootstrap)
+	}
+	all := len(n.peers) + others
+	for range all {
+		i := n.follow.asked % all
+		switch {
+		case i >= len(n.peers) && !n.isOwn(n.cfg.Bootstrap[i-len(n.peers)]):
+			return core.NoNode, n.cfg.Bootstrap[i-len(n.peers)]
+		case i < len(n.peers) && n.peers[i].addr != "":
+			return n.peers[i].id, n.peers[i].addr
+		}
+		n.follow.asked++
+	}
+	return core.NoNode, ""
+}
+
+// isOwn reports whether an address is where this node listens.
+func (n *Node) isOwn(addr string) bool {
+	return slices.ContainsFunc(n.cfg.Endpoints, func(e wire.VoterEndpoint) bool { return hostPort(e.Host, e.Port) == addr })
 }
 
 // fetchReplied takes the answer to a Fetch or a FetchSnapshot.
@@ -122,11 +154,14 @@ func (n *Node) refused(now core.Now, code wire.Code, out *core.Out) {
 // all, there is nothing to wait for but that not all stand at once.
 func (n *Node) leaderless(now core.Now) {
 	p := findPeer(n.peers, n.follow.to)
-	if p == nil || p.done || !n.isVoter() || n.stopping {
+	if p == nil || p.done || !n.stands() || n.stopping {
 		return
 	}
 	p.done = true
-	alike := 1
+	alike := 0
+	if n.isVoter() {
+		alike = 1
+	}
 	for i := range n.peers {
 		if n.peers[i].done {
 			alike++
@@ -145,6 +180,11 @@ func (n *Node) fetched(now core.Now, r *kmsg.FetchResponse, store *log.Store, ou
 	}
 	p := &r.Topics[0].Partitions[0]
 	role := n.role
+	for _, e := range r.Brokers {
+		if e.NodeID == p.CurrentLeader.LeaderID && e.Port > 0 && e.Port < 1<<16 {
+			n.tell(e.NodeID, e.Host, uint16(e.Port))
+		}
+	}
 	if !n.heard(now, core.NodeID(p.CurrentLeader.LeaderID), core.Epoch(p.CurrentLeader.LeaderEpoch), out) || n.role != role {
 		return
 	}
@@ -188,12 +228,21 @@ func (n *Node) take(now core.Now, records []byte, store *log.Store, out *core.Ou
 		return
 	}
 	next, epoch, size := n.End(store), n.lastEpoch(store), 0
+	var sets []setAt
+	set := n.inForce()
 	for rest := records; len(rest) > 0; {
 		v, r, is := batch.First(rest)
 		if is == batch.NoBatch {
 			break // a leader may cut the last batch off
 		}
-		if is != batch.Good || !v.CheckCRC() || v.LastDelta() < 0 || v.BaseOffset() != next || v.LeaderEpoch() < epoch || v.LeaderEpoch() > n.state.epoch {
+		good := is == batch.Good && v.CheckCRC() && v.LastDelta() >= 0 && v.BaseOffset() == next && v.LeaderEpoch() >= epoch && v.LeaderEpoch() <= n.state.epoch
+		if good && v.IsControl() {
+			next, has, wrong := readSet(v, set)
+			if good = wrong == ""; good && has {
+				set, sets = next, append(sets, setAt{v.LastOffset() + 1, next})
+			}
+		}
+		if !good {
 			out.Mark("quorum.bad-batch")
 			out.Note(core.Warn, "the leader of the metadata quorum sent what can't follow offset "+strconv.FormatInt(int64(next), 10)+"; asking again")
 			n.refused(now, wire.CorruptMessage, out)
@@ -210,6 +259,10 @@ func (n *Node) take(now core.Now, records []byte, store *log.Store, out *core.Ou
 		v, r, _ := batch.First(rest)
 		n.pend(appended{base: v.BaseOffset(), end: v.LastOffset() + 1, epoch: v.LeaderEpoch(), millis: v.MaxTimestamp(), raw: v})
 		rest = r
+	}
+	for _, s := range sets { // in force now, whether or not they will be committed
+		out.Mark("quorum.voters-learnt")
+		n.learn(now, s.end, s.set)
 	}
 }
 
@@ -245,6 +298,10 @@ func (n *Node) cut(now core.Now, to core.Offset, store *log.Store, out *core.Out
 		return
 	}
 	n.unpend(to)
+	if n.changedAt() > to {
+		out.Mark("quorum.voters-unlearnt")
+		n.unlearn(now, to)
+	}
 }
 
 // truncated goes on when the log is cut, or was started anew.

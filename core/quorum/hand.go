@@ -101,7 +101,7 @@ func (n *Node) handBatch(a *appended) {
 	records, wrong := a.records, ""
 	if !a.decoded {
 		if a.raw.IsControl() {
-			wrong = n.controlBatch(a.raw)
+			_, _, wrong = readSet(a.raw, voterSet{}) // it is in force since it was appended
 		} else {
 			records, wrong = decodeBatch(a.raw)
 		}
@@ -123,21 +123,4 @@ func (n *Node) handBatch(a *appended) {
 	if whole {
 		n.committed = append(n.committed, Batch{Records: piece, End: a.end, Epoch: a.epoch})
 	}
-}
-
-// controlBatch takes in what a control batch says of the voters.
-func (n *Node) controlBatch(v batch.View) (wrong string) {
-	var c content
-	if _, wrong = c.controls(v); wrong != "" || !c.hasSet {
-		return wrong
-	}
-	if len(c.set.voters) == 0 {
-		c.set.voters = n.set.voters
-	}
-	if c.set.kraft == 0 {
-		c.set.kraft = n.set.kraft
-	}
-	n.set = c.set
-	n.setPeers()
-	return ""
 }

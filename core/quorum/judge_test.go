@@ -2,6 +2,7 @@ package quorum
 
 import (
 	"fmt"
+	"slices"
 
 	"klamm/core"
 	"klamm/core/image"
@@ -16,6 +17,7 @@ type oracle struct {
 	named     map[core.Epoch]core.NodeID // I31
 	votes     map[ballotKey]int          // I32
 	wrote     map[place]string           // I34: what leaders appended
+	fixed     []place                    // sets of voters that are committed
 	states    map[core.Offset]state2     // I36, I42, I45: what was handed out
 	last      core.Offset                // the furthest end that was handed out
 	lastEpoch core.Epoch                 // and its epoch
@@ -27,6 +29,7 @@ type oracle struct {
 
 type ballotKey struct {
 	voter int
+	dir   core.TopicID
 	epoch core.Epoch
 }
 
@@ -55,7 +58,7 @@ func (c *cluster) left(m *member, q kmsg.Request) {
 		if !p.PreVote {
 			c.ballot(m.id, core.Epoch(p.CandidateEpoch), m.id)
 		}
-		if m.id > c.voters {
+		if !c.mayLead(m) {
 			c.violated("I40: observer %d asks for votes", m.id)
 		}
 	case *kmsg.FetchRequest:
@@ -102,7 +105,7 @@ func (c *cluster) gave(m *member, msg message, resp kmsg.Response) {
 }
 
 func (c *cluster) ballot(voter int, epoch core.Epoch, candidate int) {
-	k := ballotKey{voter, epoch}
+	k := ballotKey{voter, c.members[voter-1].dir, epoch}
 	if was, ok := c.o.votes[k]; ok && was != candidate {
 		c.violated("I32: node %d votes for %d and for %d in epoch %d", voter, was, candidate, epoch)
 	}
@@ -200,7 +203,7 @@ func (c *cluster) judge(m *member) {
 	if n.state.epoch < m.spoke {
 		c.violated("I33: node %d is at epoch %d and has named %d", m.id, n.state.epoch, m.spoke)
 	}
-	if to, voted := c.o.votes[ballotKey{m.id, n.state.epoch}]; voted && !m.seen && n.state.voted == core.NoNode && n.state.leader == core.NoNode && n.role != Candidate {
+	if to, voted := c.o.votes[ballotKey{m.id, m.dir, n.state.epoch}]; voted && !m.seen && n.state.voted == core.NoNode && n.state.leader == core.NoNode && n.role != Candidate {
 		c.violated("I32: node %d has forgotten that it voted for %d in epoch %d", m.id, to, n.state.epoch)
 	}
 	if n.high < m.high {
@@ -212,11 +215,14 @@ func (c *cluster) judge(m *member) {
 		}
 		c.o.named[epoch] = leader
 	}
+	if c.v.on {
+		c.judgeVoters(m)
+	}
 	if n.Leads() {
 		c.judgeLeader(m)
 	}
 	m.high, m.seen = n.high, true
-	if !n.Leads() && m.id > c.voters && n.role != Follower && n.role != Unattached {
+	if !n.Leads() && !c.mayLead(m) && n.role != Resigned && n.role != Follower && n.role != Unattached {
 		c.violated("I40: observer %d is %s", m.id, n.role)
 	}
 }
@@ -246,17 +252,43 @@ func (c *cluster) judgeLeader(m *member) {
 		c.violated("I34: node %d leads epoch %d in two lives", m.id, epoch)
 	}
 	if n.high > m.high && m.seen {
-		copies := 0
-		for _, v := range c.members[:c.voters] {
-			if v.durable >= n.high {
+		copies, voters := 0, c.voters
+		for _, v := range c.members {
+			if v.durable >= n.high && c.counts(m, v) {
 				copies++
 			}
 		}
-		if copies <= c.voters/2 {
-			c.violated("I37: leader %d commits %d with %d durable copies of %d voters", m.id, n.high, copies, c.voters)
+		if c.v.on {
+			voters = len(c.force(m))
+		}
+		if copies <= voters/2 {
+			c.violated("I37: leader %d commits %d with %d durable copies of %d voters", m.id, n.high, copies, voters)
 		}
 		if n.high <= n.epochStart {
 			c.violated("I37: leader %d of epoch %d commits %d, before its own epoch begins at %d", m.id, epoch, n.high, n.epochStart)
 		}
 	}
+}
+
+// counts reports whether a member is of the voters that a leader's log names.
+func (c *cluster) counts(leader, m *member) bool {
+	if !c.v.on {
+		return m.id <= c.voters
+	}
+	return slices.ContainsFunc(c.force(leader), m.is)
+}
+
+// mayLead reports whether a member is a voter by its own log, or was one before a change that it cannot know to be committed.
+func (c *cluster) mayLead(m *member) bool {
+	if c.counts(m, m) || !c.v.on {
+		return c.counts(m, m)
+	}
+	last, before := c.v.first, c.v.first
+	at := core.Offset(-1)
+	for i := range c.v.appended {
+		if x := &c.v.appended[i]; c.has(m, x) && x.end > at {
+			before, last, at = last, x.keys, x.end
+		}
+	}
+	return at > m.node.high && slices.ContainsFunc(before, m.is)
 }

@@ -16,7 +16,7 @@ var (
 	TopicID   = core.TopicID{15: 1}
 )
 
-// Voter is one member of the quorum, as configured.
+// Voter is one member of the quorum, and where it is reached.
 type Voter struct {
 	ID   core.NodeID
 	Host string
@@ -26,16 +26,20 @@ type Voter struct {
 // Config is what a node of the quorum is told at its start. Times and sizes that are zero get Kafka's defaults.
 type Config struct {
 	Self           core.NodeID
-	Voters         []Voter      // sorted by ID; a node that is not among them is an observer
-	Directory      core.TopicID // directory.id of meta.properties
-	ClusterID      string       // empty: not checked
-	Listener       string       // the name of the controllers' listener
-	Key            [32]byte     // of the generator that spreads timeouts
-	LogDir         string       // the directory that holds __cluster_metadata-0
-	Log            log.Config   // of the metadata log
-	SnapshotBytes  int64        // metadata.log.max.record.bytes.between.snapshots
-	SnapshotTime   core.Time    // metadata.log.max.snapshot.interval.ms; 0 is never
-	RetentionBytes int64        // metadata.max.retention.bytes
+	Voters         []Voter              // sorted by ID; those of kraft.version 0. A node that is not among them is an observer
+	Bootstrap      []string             // host:port of nodes that are asked for the leader, where the log names the voters
+	Endpoints      []wire.VoterEndpoint // where this node listens, if it may become a voter
+	AutoJoin       bool                 // controller.quorum.auto.join.enable
+	Standalone     bool                 // an empty log begins with this node as its only voter, where the log names the voters
+	Directory      core.TopicID         // directory.id of meta.properties
+	ClusterID      string               // empty: not checked
+	Listener       string               // the name of the controllers' listener
+	Key            [32]byte             // of the generator that spreads timeouts
+	LogDir         string               // the directory that holds __cluster_metadata-0
+	Log            log.Config           // of the metadata log
+	SnapshotBytes  int64                // metadata.log.max.record.bytes.between.snapshots
+	SnapshotTime   core.Time            // metadata.log.max.snapshot.interval.ms; 0 is never
+	RetentionBytes int64                // metadata.max.retention.bytes
 
 	ElectionTimeout    core.Time // controller.quorum.election.timeout.ms
 	FetchTimeout       core.Time // controller.quorum.fetch.timeout.ms
@@ -110,8 +114,10 @@ type Node struct {
 	serial uint64 // counts the changes of epoch and vote
 	saved  uint64 // the newest of them that is durable
 	put    putting
-	set    voterSet
+	sets   []setAt // voter sets of the log and of the snapshot before it, in its order; the last is in force. Empty: the configuration's
 	peers  []peer
+	change changing // of the voters, that this leader works on
+	tend   tending  // what this follower asks about its own place among the voters
 
 	due      core.Time // of the role's timer, on the monotonic clock
 	tries    int       // candidacies in a row that came to nothing
@@ -123,6 +129,7 @@ type Node struct {
 	readers    []reader // observers that fetch; sorted by id, then directory
 
 	follow     following
+	told       Voter     // where a leader says that it is
 	strangerAt core.Time // no complaint about another cluster's voters before then
 	download   download
 	cutting    bool // the log is being truncated or started anew: Truncated ends it
@@ -181,7 +188,7 @@ func New(cfg Config) *Node {
 	cfg.defaults()
 	n := &Node{cfg: cfg, rand: core.NewRand(cfg.Key), id: log.NoLog, ops: core.NewOps[effect](table, opsMax), files: fileBase, due: core.Never, toldHigh: -1}
 	n.state = state{leader: core.NoNode, voted: core.NoNode}
-	n.setPeers()
+	n.setPeers(core.Now{})
 	return n
 }
 
@@ -196,7 +203,7 @@ func (n *Node) Failed() string { return n.failed }
 
 // Role is the part that the node plays now.
 func (n *Node) Role() Role {
-	if !n.isVoter() {
+	if !n.isVoter() && (n.role == Unattached || n.role == Follower) {
 		return Observer
 	}
 	return n.role
@@ -286,7 +293,11 @@ func (n *Node) Changed(now core.Now, c log.Change, store *log.Store, out *core.O
 	case log.Truncated:
 		n.truncated(now, store, out)
 	case log.Bytes:
-		n.replayed(c, store)
+		if n.stage == stageVoters && c.Ticket == n.load.ticket {
+			n.scanned(now, c, store, out)
+		} else {
+			n.replayed(c, store)
+		}
 		n.fetchRead(c, store)
 	}
 	n.settle(now, store, out)

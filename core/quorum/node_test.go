@@ -198,9 +198,9 @@ func TestScripts(t *testing.T) {
 				require.NoError(t, os.WriteFile(meta(SnapshotID{}.File()), newSnapshotWriter(0, level, 5, set, 1<<20).finish(), 0o644))
 				require.NoError(t, os.WriteFile(filepath.Join(w.dir, bootstrapFile), EncodeSnapshot(parseRecords(d.CmdArgs), level, 0, 5), 0o644))
 				w.boot()
-				return fmt.Sprintf("%d bootstrap records, kraft.version %d, %d voters\n", len(w.node.Bootstrap()), w.node.set.kraft, len(w.node.set.voters)) + w.say()
+				return fmt.Sprintf("%d bootstrap records, kraft.version %d, %d voters\n", len(w.node.Bootstrap()), w.node.KRaft(), len(w.node.Voters())) + w.say()
 			case "voters":
-				return fmt.Sprintf("kraft.version %d, %d voters\n", w.node.set.kraft, len(w.node.set.voters))
+				return fmt.Sprintf("kraft.version %d, %d voters\n", w.node.KRaft(), len(w.node.Voters()))
 			case "bootstrap":
 				w = newWorld(t, t.TempDir(), Config{})
 				require.NoError(t, os.WriteFile(filepath.Join(w.dir, bootstrapFile), EncodeSnapshot(parseRecords(d.CmdArgs), level, 0, 5), 0o644))

@@ -10,12 +10,6 @@ import (
 	"klamm/core/wire"
 )
 
-// voterSet is what the log says about its voters (KIP-853): nothing, if the configuration names them.
-type voterSet struct {
-	kraft  int16
-	voters []wire.Voter
-}
-
 // peer is another voter.
 //
 // Invariants: ballot is of the present round, end and what follows of the present leadership: both begin anew with each, since
@@ -36,6 +30,9 @@ type peer struct {
 	token   uint64    // of the request in flight; 0: none
 	done    bool      // it has answered the request of this role; to an unattached node, that it knows no leader
 	retryAt core.Time // no request before then
+
+	claims bool // to a leader, while the configuration names the voters: it has said who it is
+	claim  wire.Voter
 }
 
 type ballot uint8
@@ -46,71 +43,6 @@ const (
 	refused
 )
 
-// isVoter reports whether this node is of the voters in force.
-func (n *Node) isVoter() bool {
-	if n.set.kraft > 0 {
-		return slices.ContainsFunc(n.set.voters, func(v wire.Voter) bool {
-			return v.VoterID == n.cfg.Self && (n.cfg.Directory.IsZero() || core.TopicID(v.VoterDirectoryID) == n.cfg.Directory)
-		})
-	}
-	return slices.ContainsFunc(n.cfg.Voters, func(v Voter) bool { return v.ID == n.cfg.Self })
-}
-
-// voterCount is the number of voters in force.
-func (n *Node) voterCount() int {
-	if n.isVoter() {
-		return len(n.peers) + 1
-	}
-	return len(n.peers)
-}
-
-// sole reports whether this node is the only voter.
-func (n *Node) sole() bool { return len(n.peers) == 0 && n.isVoter() }
-
-// Voters are the voters in force, sorted.
-func (n *Node) Voters() []Voter {
-	if n.set.kraft == 0 {
-		return n.cfg.Voters
-	}
-	var all []Voter
-	for _, v := range n.set.voters {
-		w := Voter{ID: v.VoterID}
-		for _, e := range v.Endpoints {
-			if w.Host == "" || e.Name == n.cfg.Listener {
-				w.Host, w.Port = e.Host, e.Port
-			}
-		}
-		all = append(all, w)
-	}
-	slices.SortFunc(all, func(a, b Voter) int { return int(a.ID) - int(b.ID) })
-	return all
-}
-
-// setPeers makes the peers those of the voters in force. What is known of those that stay is kept.
-func (n *Node) setPeers() {
-	old := n.peers
-	n.peers = nil
-	for _, v := range n.Voters() {
-		if v.ID == n.cfg.Self {
-			continue
-		}
-		p := peer{id: v.ID, end: -1, leaderEnd: -1, fetchMillis: -1, caughtMillis: -1}
-		if was := findPeer(old, v.ID); was != nil {
-			p = *was
-		}
-		if v.Host != "" {
-			p.addr = v.Host + ":" + strconv.Itoa(int(v.Port))
-		}
-		for _, w := range n.set.voters {
-			if w.VoterID == v.ID {
-				p.dir = core.TopicID(w.VoterDirectoryID)
-			}
-		}
-		n.peers = append(n.peers, p)
-	}
-	slices.SortFunc(n.peers, func(a, b peer) int { return int(a.id) - int(b.id) })
-}
-
 // newRole begins a part: what belonged to the last one is over, replies still to come included.
 func (n *Node) newRole(now core.Now, r Role, due core.Time) {
 	n.role, n.due = r, due
@@ -119,8 +51,10 @@ func (n *Node) newRole(now core.Now, r Role, due core.Time) {
 		p := &n.peers[i]
 		p.ballot, p.token, p.done, p.retryAt = unasked, 0, false, 0
 		p.end, p.leaderEnd, p.fetchMillis, p.caughtMillis, p.fetchedAt = -1, -1, -1, -1, now.Mono
+		p.claims, p.claim = false, wire.Voter{}
 	}
-	n.readers = nil
+	n.readers, n.tend = nil, tending{}
+	n.endChange(wire.NotLeaderOrFollower, "This node does not lead the metadata quorum any more.")
 	if n.download.stage == downloadAsking {
 		n.download.stage = downloadDropped
 	}
@@ -146,7 +80,7 @@ func (n *Node) unattached(now core.Now, epoch core.Epoch) {
 
 // orNever is due, if this node stands for elections.
 func (n *Node) orNever(due core.Time) core.Time {
-	if !n.isVoter() || n.stopping {
+	if !n.stands() || n.stopping {
 		return core.Never
 	}
 	return due
@@ -184,7 +118,7 @@ func (n *Node) prospective(now core.Now, out *core.Out) {
 
 // candidate stands in an epoch of its own.
 func (n *Node) candidate(now core.Now, out *core.Out) {
-	core.Must(n.isVoter(), "only a voter stands for election")
+	core.Must(n.stands(), "only a voter stands for election")
 	out.Mark("quorum.candidate")
 	n.state.epoch++
 	n.state.leader, n.state.voted, n.state.votedDir = core.NoNode, n.cfg.Self, n.cfg.Directory
@@ -197,6 +131,7 @@ func (n *Node) lead(now core.Now, store *log.Store, out *core.Out) {
 	core.Must(n.saved >= n.serial, "a candidate's own vote is durable before it leads")
 	core.Must(n.state.voted == n.cfg.Self, "a leader was a candidate of its epoch")
 	m := &wire.LeaderChangeMessage{LeaderID: n.cfg.Self}
+	set := n.inForce()
 	for _, v := range n.Voters() {
 		row := wire.LeaderChangeVoter{VoterID: v.ID}
 		m.Voters = append(m.Voters, row)
@@ -210,11 +145,10 @@ func (n *Node) lead(now core.Now, store *log.Store, out *core.Out) {
 	n.tries = 0
 	n.epochStart = n.End(store)
 	records := []controlRecord{{batch.LeaderChange, m}}
-	if n.set.kraft > 0 && n.epochStart == 0 { // the voters of the formatted directory enter the log
-		records = append(records, controlRecord{batch.KRaftVersion, &wire.KRaftVersionRecord{KRaftVersion: n.set.kraft}},
-			controlRecord{batch.KRaftVoters, &wire.VotersRecord{Voters: n.set.voters}})
+	if set.kraft > 0 && n.epochStart == 0 { // the voters of the formatted directory enter the log
+		records = append(records, set.records()...)
 	}
-	if _, ok := n.append(now, controlBatch(0, n.state.epoch, now.Wall.Millis(), records...), nil, store, out); !ok {
+	if !n.appendControl(now, store, out, records...) {
 		if !store.Log(n.id).Online() {
 			n.fail("the metadata log takes no records: " + store.Log(n.id).Offline())
 			return
@@ -280,25 +214,26 @@ func (n *Node) turn(now core.Now, store *log.Store, out *core.Out) {
 		n.timedOut(now, store, out)
 	}
 	n.count(now, store, out)
+	n.changeTurn(now, store, out)
 }
 
 // losesLeader reports that this voter cannot reach its leader and will act on that.
 func (n *Node) losesLeader() bool {
-	return n.role == Follower && n.follow.lostAt != 0 && n.isVoter() && !n.stopping
+	return n.role == Follower && n.follow.lostAt != 0 && n.stands() && !n.stopping
 }
 
 // timedOut acts on the role's timer.
 func (n *Node) timedOut(now core.Now, store *log.Store, out *core.Out) {
 	switch {
-	case !n.isVoter():
+	case n.role == Resigned:
+		n.unattached(now, n.state.epoch+1)
+	case !n.stands():
 		if n.role == Follower { // an observer looks for the leader anew
 			n.state.leader = core.NoNode
 			n.newRole(now, Unattached, core.Never)
 			return
 		}
 		n.due = core.Never
-	case n.role == Resigned:
-		n.unattached(now, n.state.epoch+1)
 	case n.role == Prospective:
 		n.backDown(now, out)
 	case n.stopping:
@@ -308,6 +243,21 @@ func (n *Node) timedOut(now core.Now, store *log.Store, out *core.Out) {
 	default:
 		n.prospective(now, out)
 	}
+}
+
+// appendControl appends a batch of control records. A voter set in it is in force from here on.
+func (n *Node) appendControl(now core.Now, store *log.Store, out *core.Out, records ...controlRecord) bool {
+	v := controlBatch(0, n.state.epoch, now.Wall.Millis(), records...)
+	end, ok := n.append(now, v, nil, store, out)
+	if !ok {
+		return false
+	}
+	set, has, wrong := readSet(v, n.inForce())
+	core.Must(wrong == "", "a control batch of this leader can be read")
+	if has {
+		n.learn(now, end, set)
+	}
+	return true
 }
 
 // backDown ends a round of pre-votes that was not won: the leader that was known may well live.
@@ -326,7 +276,10 @@ func (n *Node) count(now core.Now, store *log.Store, out *core.Out) {
 	if n.role != Prospective && n.role != Candidate {
 		return
 	}
-	yes, no := 1, 0 // its own
+	yes, no := 0, 0
+	if n.isVoter() { // its own
+		yes = 1
+	}
 	for i := range n.peers {
 		switch n.peers[i].ballot {
 		case granted:

@@ -36,7 +36,7 @@ func (n *Node) WantsSnapshot(now core.Now) bool {
 	if !n.ready || n.failed != "" || n.save.stage != saveIdle || n.assembler.open || n.since == 0 {
 		return false
 	}
-	return n.since >= n.cfg.SnapshotBytes || n.cfg.SnapshotTime > 0 && now.Mono >= n.savedAt.After(n.cfg.SnapshotTime)
+	return n.since >= n.cfg.SnapshotBytes || len(n.sets) > setsMax || n.cfg.SnapshotTime > 0 && now.Mono >= n.savedAt.After(n.cfg.SnapshotTime)
 }
 
 // Snapshot begins to write an image as a snapshot. The image is that of what was committed last.
@@ -47,7 +47,7 @@ func (n *Node) Snapshot(now core.Now, img *image.Image, out *core.Out) {
 	}
 	n.savedAt = now.Mono
 	n.save = saving{stage: saveRecords, id: SnapshotID{img.End(), img.Epoch()}, file: n.nextFile(), walk: img.Walk(), since: n.since}
-	n.save.w = newSnapshotWriter(img.Epoch(), img.MetadataLevel(), n.lastMillis, n.set, n.cfg.Sizes.SnapshotBatchBytes)
+	n.save.w = newSnapshotWriter(img.Epoch(), img.MetadataLevel(), n.lastMillis, n.setBelow(img.End()), n.cfg.Sizes.SnapshotBatchBytes)
 	out.Open(n.op(stepClose), n.save.file, n.path(n.save.id.File()+".part"), core.CreateEmpty)
 	n.saveMore(out)
 }
@@ -102,6 +102,7 @@ func (n *Node) saveStep(now core.Now, what step, ev *core.Event, store *log.Stor
 		out.SyncDir(n.op(stepSaveDurable), n.dir())
 	case stepSaveDurable:
 		n.addSnapshot(n.save.id)
+		n.forgetSets(n.save.id.End)
 		n.since -= n.save.since
 		n.save = saving{}
 		n.trim(now, store, out)

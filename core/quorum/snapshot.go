@@ -66,6 +66,16 @@ func EncodeSnapshot(records []wire.Record, level int16, epoch core.Epoch, millis
 	return w.finish()
 }
 
+// EncodeVoters gives the bytes of the snapshot of offset 0 that names the first voters of a cluster, as a formatted
+// directory of a controller holds it (KIP-853).
+func EncodeVoters(voters []wire.Voter, millis int64) []byte {
+	set := voterSet{kraft: kraftMax}
+	for _, v := range voters {
+		set = set.with(v)
+	}
+	return newSnapshotWriter(0, 0, millis, set, DefaultSizes().SnapshotBatchBytes).finish()
+}
+
 // snapshotWriter gathers a snapshot file. What is in b may be taken away and written, piece by piece.
 type snapshotWriter struct {
 	epoch  core.Epoch
@@ -79,11 +89,9 @@ type snapshotWriter struct {
 
 func newSnapshotWriter(epoch core.Epoch, level int16, millis int64, set voterSet, bytes int) *snapshotWriter {
 	w := &snapshotWriter{epoch: epoch, level: level, millis: millis, bytes: bytes}
-	control := []controlRecord{{batch.SnapshotHeader, &wire.SnapshotHeaderRecord{LastContainedLogTimestamp: millis}}}
+	control := []controlRecord{{kind: batch.SnapshotHeader, m: &wire.SnapshotHeaderRecord{LastContainedLogTimestamp: millis}}}
 	if set.kraft > 0 {
-		control = append(control,
-			controlRecord{batch.KRaftVersion, &wire.KRaftVersionRecord{KRaftVersion: set.kraft}},
-			controlRecord{batch.KRaftVoters, &wire.VotersRecord{Voters: set.voters}})
+		control = append(control, set.records()...)
 	}
 	w.control(control...)
 	return w
@@ -92,6 +100,12 @@ func newSnapshotWriter(epoch core.Epoch, level int16, millis int64, set voterSet
 type controlRecord struct {
 	kind batch.ControlType
 	m    wire.Message
+}
+
+// records are the control records that say a set.
+func (s *voterSet) records() []controlRecord {
+	return []controlRecord{{kind: batch.KRaftVersion, m: &wire.KRaftVersionRecord{KRaftVersion: s.kraft}},
+		{kind: batch.KRaftVoters, m: &wire.VotersRecord{Voters: s.voters}}}
 }
 
 func (w *snapshotWriter) control(records ...controlRecord) {
@@ -130,7 +144,7 @@ func (w *snapshotWriter) close() {
 
 func (w *snapshotWriter) finish() []byte {
 	w.close()
-	w.control(controlRecord{batch.SnapshotFooter, &wire.SnapshotFooterRecord{}})
+	w.control(controlRecord{kind: batch.SnapshotFooter, m: &wire.SnapshotFooterRecord{}})
 	return w.b
 }
 
@@ -138,8 +152,9 @@ func (w *snapshotWriter) finish() []byte {
 type content struct {
 	records []wire.Record
 	set     voterSet
-	hasSet  bool
 	millis  int64
+
+	hasKRaft, hasVoters bool // of set
 }
 
 // DecodeSnapshot reads a snapshot file. It is believed whole or not at all: header first, footer last,
@@ -206,11 +221,14 @@ func (c *content) controls(v batch.View) (kinds []batch.ControlType, wrong strin
 		case batch.KRaftVersion:
 			var k wire.KRaftVersionRecord
 			err = wire.ReadControl(rec.Value, &k)
-			c.set.kraft, c.hasSet = k.KRaftVersion, true
+			c.set.kraft, c.hasKRaft = k.KRaftVersion, true
 		case batch.KRaftVoters:
 			var k wire.VotersRecord
 			err = wire.ReadControl(rec.Value, &k)
-			c.set.voters, c.hasSet = k.Voters, true
+			c.set.voters, c.hasVoters = k.Voters, true
+			if wrong := c.set.check(); err == nil && wrong != "" {
+				return nil, "a set of voters that cannot be: " + wrong
+			}
 		}
 		if err != nil {
 			return nil, "a control record that cannot be read: " + err.Error()

@@ -68,6 +68,7 @@ func (n *Node) putState(out *core.Out) {
 	}
 	n.put = putting{busy: true, serial: n.serial, file: n.nextFile()}
 	s := n.state
+	s.version = min(n.KRaft(), 1)
 	if n.role == Candidate && n.sole() { // there is nobody else to ask: it leads when this is durable
 		s.leader, s.voted, s.votedDir = n.cfg.Self, core.NoNode, core.TopicID{}
 	}

@@ -80,11 +80,16 @@ func (n *Node) lastEpoch(store *log.Store) core.Epoch {
 // endpoint gives the address of a voter.
 func (n *Node) endpoint(id core.NodeID) (Voter, bool) {
 	voters := n.Voters()
-	i := slices.IndexFunc(voters, func(v Voter) bool { return v.ID == id && v.Host != "" })
-	if i < 0 {
-		return Voter{}, false
+	if i := slices.IndexFunc(voters, func(v Voter) bool { return v.ID == id && v.Host != "" }); i >= 0 && n.KRaft() == 0 {
+		return voters[i], true
+	} else if j := slices.IndexFunc(n.cfg.Endpoints, func(e wire.VoterEndpoint) bool { return e.Name == n.cfg.Listener }); id == n.cfg.Self && j >= 0 {
+		return Voter{ID: id, Host: n.cfg.Endpoints[j].Host, Port: n.cfg.Endpoints[j].Port}, true
+	} else if n.told.ID == id && id >= 0 && n.told.Host != "" {
+		return n.told, true
+	} else if i >= 0 {
+		return voters[i], true
 	}
-	return voters[i], true
+	return Voter{}, false
 }
 
 // voteRequest asks for a vote, or for a promise of one (KIP-996).
@@ -211,7 +216,7 @@ func (n *Node) beginRequest(p *peer) kmsg.Request {
 	return q
 }
 
-// beginAsked answers BeginQuorumEpoch, versions 0 and 1. Endpoints that it names are not used: the voters' are known.
+// beginAsked answers BeginQuorumEpoch, versions 0 and 1.
 func (n *Node) beginAsked(now core.Now, q *kmsg.BeginQuorumEpochRequest, out *core.Out) kmsg.Response {
 	if n.wrongCluster(q.ClusterID) {
 		return refusal(q, wire.InconsistentClusterID)
@@ -220,6 +225,11 @@ func (n *Node) beginAsked(now core.Now, q *kmsg.BeginQuorumEpochRequest, out *co
 		return refusal(q, wire.InvalidRequest)
 	}
 	p := &q.Topics[0].Partitions[0]
+	for _, e := range q.LeaderEndpoints {
+		if e.Name == n.cfg.Listener && core.Epoch(p.LeaderEpoch) >= n.state.epoch {
+			n.tell(p.LeaderID, e.Host, e.Port)
+		}
+	}
 	code := n.leaderSays(now, core.NodeID(p.LeaderID), core.Epoch(p.LeaderEpoch), out)
 	if code == wire.None && n.wrongVoter(q.VoterID, p.VoterDirectoryID) {
 		code = wire.InvalidVoterKey
@@ -293,7 +303,7 @@ func (n *Node) endAsked(now core.Now, q *kmsg.EndQuorumEpochRequest, out *core.O
 	}
 	p := &q.Topics[0].Partitions[0]
 	code := n.leaderSays(now, core.NodeID(p.LeaderID), core.Epoch(p.LeaderEpoch), out)
-	if code == wire.None && n.role == Follower && n.isVoter() {
+	if code == wire.None && n.role == Follower && n.stands() {
 		at := slices.IndexFunc(p.PreferredCandidates, func(c kmsg.EndQuorumEpochRequestTopicPartitionPreferredCandidate) bool {
 			return core.NodeID(c.CandidateID) == n.cfg.Self
 		})

@@ -30,7 +30,8 @@ var servedKeys = [...]int16{
 	KeyDeleteTopics, KeyDeleteRecords, KeyInitProducerId, KeyOffsetForLeaderEpoch, KeyDescribeConfigs, KeyAlterConfigs,
 	KeyDescribeLogDirs, KeyCreatePartitions, KeyDeleteGroups, KeyElectLeaders, KeyIncrementalAlterConfigs,
 	KeyAlterPartitionReassignments, KeyListPartitionReassignments, KeyOffsetDelete, KeyDescribeQuorum, KeyUpdateFeatures,
-	KeyDescribeCluster, KeyDescribeProducers, KeyUnregisterBroker, KeyDescribeTopicPartitions,
+	KeyDescribeCluster, KeyDescribeProducers, KeyUnregisterBroker, KeyDescribeTopicPartitions, KeyAddRaftVoter,
+	KeyRemoveRaftVoter,
 }
 
 // controllerKeys are the APIs of the controller listener, sorted.
@@ -39,7 +40,7 @@ var controllerKeys = [...]int16{
 	KeyElectLeaders, KeyIncrementalAlterConfigs, KeyAlterPartitionReassignments, KeyListPartitionReassignments, KeyVote,
 	KeyBeginQuorumEpoch, KeyEndQuorumEpoch, KeyDescribeQuorum, KeyAlterPartition, KeyUpdateFeatures, KeyEnvelope,
 	KeyFetchSnapshot, KeyDescribeCluster, KeyBrokerRegistration, KeyBrokerHeartbeat, KeyUnregisterBroker,
-	KeyAllocateProducerIds, KeyControllerRegistration, KeyAssignReplicasToDirs, KeyUpdateRaftVoter,
+	KeyAllocateProducerIds, KeyControllerRegistration, KeyAssignReplicasToDirs, KeyAddRaftVoter, KeyRemoveRaftVoter, KeyUpdateRaftVoter,
 }
 
 // Keys returns the API keys that a listener of this side serves, sorted. The slice is the caller's.

@@ -402,8 +402,8 @@ func TestSplit(t *testing.T) {
 
 // Names, keys, versions and codes are Kafka's.
 func TestTables(t *testing.T) {
-	require.Len(t, wire.Keys(), 35)
-	require.Len(t, wire.ControllerSide.Keys(), 27)
+	require.Len(t, wire.Keys(), 37)
+	require.Len(t, wire.ControllerSide.Keys(), 29)
 	for _, side := range []wire.Side{wire.BrokerSide, wire.ControllerSide} {
 		for i, key := range side.Keys() {
 			if i > 0 {
