@@ -67,6 +67,7 @@ type Broker struct {
 	coords   coordinators // groups: see coordinators.go
 	txns     txns         // transactions: see txns.go
 	ids      producerIDs
+	verify   verifications
 	peers    peers      // the other nodes
 	reign    reign      // the quorum, as seen here
 	life     lifecycle  // of the broker role

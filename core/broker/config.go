@@ -87,6 +87,8 @@ type Config struct {
 	// Transactions.
 	TxnTimeoutMax, TxnAbortCheck, TxnExpiration, TxnExpiryCheck core.Time
 	RequestTime                                                 core.Time // request.timeout.ms
+	TxnAddRetry, TxnAddRetryMax                                 core.Time // add.partitions.to.txn.retry.backoff.ms and .max.ms
+	TxnVerify                                                   bool      // transaction.partition.verification.enable
 
 	// Logs.
 	CheckpointTime core.Time // log.flush.offset.checkpoint.interval.ms
@@ -426,7 +428,8 @@ func (p *parser) numbers(c *Config) {
 	c.TxnSegment, c.TxnMinISR = p.int("transaction.state.log.segment.bytes"), int(p.int("transaction.state.log.min.isr"))
 	c.TxnTimeoutMax, c.TxnAbortCheck = p.ms("transaction.max.timeout.ms"), p.ms("transaction.abort.timed.out.transaction.cleanup.interval.ms")
 	c.TxnExpiration, c.TxnExpiryCheck = p.ms("transactional.id.expiration.ms"), p.ms("transaction.remove.expired.transaction.cleanup.interval.ms")
-	c.RequestTime = p.ms("request.timeout.ms")
+	c.RequestTime, c.TxnVerify = p.ms("request.timeout.ms"), p.bool("transaction.partition.verification.enable")
+	c.TxnAddRetry, c.TxnAddRetryMax = p.ms("add.partitions.to.txn.retry.backoff.ms"), p.ms("add.partitions.to.txn.retry.backoff.max.ms")
 
 	c.FrameBytesMax = p.int("socket.request.max.bytes")
 	if c.MaxIdle = p.ms("connections.max.idle.ms"); c.MaxIdle < 0 {

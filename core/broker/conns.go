@@ -57,6 +57,7 @@ const (
 type pending struct {
 	seq    uint64
 	state  pendingState
+	alone  bool // those behind it wait until it is let go, or answered
 	key    int16
 	task   int32 // the slot of its Task + 1, or 0
 	size   int64 // of its frame
@@ -267,7 +268,7 @@ func (b *Broker) startRequests(now core.Now, i int32, out *core.Out) {
 			return
 		}
 		switch {
-		case p.state == running && p.key != produceKey:
+		case p.state == running && (p.key != produceKey || p.alone):
 			return
 		case p.state != waiting:
 			continue

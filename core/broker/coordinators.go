@@ -39,9 +39,10 @@ type coordinator struct {
 
 // groupLog appends what a coordinator decided. It lives within one call.
 type groupLog struct {
-	b   *Broker
-	c   *coordinator
-	out *core.Out
+	b     *Broker
+	c     *coordinator
+	out   *core.Out
+	guard log.Guard // of the transaction whose offsets are committed
 }
 
 // Append is group.Log's.
@@ -49,32 +50,66 @@ func (l groupLog) Append(now core.Now, records []shard.Record) (core.Offset, wir
 	return l.b.appendDecided(now, &l.c.shard, records, l.out)
 }
 
-// appendDecided appends what a coordinator decided to the log of its shard.
-func (b *Broker) appendDecided(now core.Now, s *shard.Shard, records []shard.Record, out *core.Out) (core.Offset, wire.Code) {
+// AppendTxn is group.Log's. The producer has to stand where it says, as for records of its own.
+func (l groupLog) AppendTxn(now core.Now, producer int64, epoch int16, records []shard.Record) (core.Offset, wire.Code) {
+	s := &l.c.shard
+	h, code := l.b.decidedWhere(s)
+	if code != wire.None {
+		return 0, code
+	}
+	v, code := s.EncodeTxn(now, producer, epoch, records, h.cfg.MaxMessageBytes)
+	if code != wire.None {
+		return 0, code
+	}
+	switch l.b.store.CheckCoordinator(h.log, v, l.guard) {
+	case log.InvalidEpoch:
+		return 0, wire.InvalidProducerEpoch
+	case log.InvalidTxn:
+		l.out.Mark("broker.offsets-outside-of-transaction")
+		return 0, wire.InvalidTxnState
+	}
+	return l.b.appendEncoded(now, h, s, v, len(records), l.out)
+}
+
+// decidedWhere is the partition to whose log a shard's decisions go.
+func (b *Broker) decidedWhere(s *shard.Shard) (*hosted, wire.Code) {
 	h := b.parts.at(s.Log())
 	switch {
 	case h == nil || h.gone || h.offline() || h.leader == nil || h.leader.Epoch() != s.Epoch():
-		return 0, wire.NotCoordinator
+		return nil, wire.NotCoordinator
 	case !h.leader.Enough():
-		return 0, wire.CoordinatorNotAvailable
+		return nil, wire.CoordinatorNotAvailable
+	}
+	return h, wire.None
+}
+
+// appendDecided appends what a coordinator decided to the log of its shard.
+func (b *Broker) appendDecided(now core.Now, s *shard.Shard, records []shard.Record, out *core.Out) (core.Offset, wire.Code) {
+	h, code := b.decidedWhere(s)
+	if code != wire.None {
+		return 0, code
 	}
 	v, code := s.Encode(now, batch.None, records, h.cfg.MaxMessageBytes)
 	if code != wire.None {
 		return 0, code
 	}
+	return b.appendEncoded(now, h, s, v, len(records), out)
+}
+
+func (b *Broker) appendEncoded(now core.Now, h *hosted, s *shard.Shard, v []byte, records int, out *core.Out) (core.Offset, wire.Code) {
 	base, failed := b.store.Append(now, h.log, v, s.Epoch(), out)
 	if failed != log.AppendOK {
 		out.Mark("broker.group-append-failed")
 		return 0, wire.NotCoordinator
 	}
-	end := base + core.Offset(len(records))
+	end := base + core.Offset(records)
 	h.leader.Appended(end)
 	return end, wire.None
 }
 
 func (b *Broker) groupEnv(now core.Now, c *coordinator, out *core.Out) group.Env {
 	b.coords.stale = true
-	return group.Env{Now: now, Log: groupLog{b, c, out}, Rand: &b.rand, Out: out}
+	return group.Env{Now: now, Log: groupLog{b: b, c: c, out: out}, Rand: &b.rand, Out: out}
 }
 
 func (b *Broker) groupConfig() group.Config {
@@ -245,7 +280,14 @@ func (b *Broker) replayGroups(now core.Now, c *coordinator, out *core.Out) {
 	}
 	var r batch.Record
 	for c.shard.Next(now, b.store, &r, out) {
-		c.groups.Apply(r.Key, r.Value, out)
+		switch x := c.shard.Txn(); {
+		case x.Marker:
+			if end, ok := batch.ParseControlKey(r.Key); ok && (end == batch.Commit || end == batch.Abort) {
+				c.groups.EndTransaction(x.Producer, end == batch.Commit, r.Offset+1, out)
+			}
+		default:
+			c.groups.Apply(&group.Record{Key: r.Key, Value: r.Value, At: r.Offset, Producer: x.Producer}, out)
+		}
 	}
 	if c.shard.Finish() {
 		c.groups.Loaded(b.groupEnv(now, c, out), c.shard.Replayed())
@@ -390,6 +432,14 @@ func loseGroupAnswer(resp kmsg.Response, row int, version int16, why wire.Code) 
 	code := int16(why)
 	switch q := resp.(type) {
 	case *kmsg.OffsetCommitResponse:
+		for i := range q.Topics {
+			for j := range q.Topics[i].Partitions {
+				if p := &q.Topics[i].Partitions[j]; p.ErrorCode == 0 {
+					p.ErrorCode = code
+				}
+			}
+		}
+	case *kmsg.TxnOffsetCommitResponse:
 		for i := range q.Topics {
 			for j := range q.Topics[i].Partitions {
 				if p := &q.Topics[i].Partitions[j]; p.ErrorCode == 0 {

@@ -22,12 +22,21 @@ const (
 	acksAll    int16 = -1
 )
 
-// produce serves Produce v3-v13. Left out: transactional records, which are refused with INVALID_TXN_STATE.
+// produce serves Produce v3-v13.
 //
-// Its story: each partition's batch is checked, gets its offsets and goes to the file; in durability sync the
+// Its story: the first batch of a transaction is verified with the transaction's coordinator (verify.go), while no other request of
+// the connection goes on. Then each partition's batch is checked, gets its offsets and goes to the file; in durability sync the
 // file is synced; that raises the high watermark; the reply leaves. A batch that must be compressed anew waits for
 // that work first, and whatever comes for its partition meanwhile waits behind it.
 func (b *Broker) produce(now core.Now, r request, q *kmsg.ProduceRequest, p *prepared, out *core.Out) {
+	if q.TransactionID != nil && b.verifyProduce(now, r, q, p, out) {
+		return
+	}
+	b.produceVerified(now, r, q, p, nil, out)
+}
+
+// produceVerified goes on with what verification has found out; v is nil if there was nothing to ask.
+func (b *Broker) produceVerified(now core.Now, r request, q *kmsg.ProduceRequest, p *prepared, v *verifyTask, out *core.Out) {
 	t := &produceTask{r: r, acks: q.Acks, parts: make([]producePart, len(p.facts))}
 	n := 0
 	for i := range q.Topics {
@@ -35,6 +44,13 @@ func (b *Broker) produce(now core.Now, r request, q *kmsg.ProduceRequest, p *pre
 		for j := range topic.Partitions {
 			part := &t.parts[n]
 			*part = producePart{topic: topic.Topic, id: topic.TopicID, of: int32(i), partition: topic.Partitions[j].Partition, log: log.NoLog, base: -1, start: -1, time: -1}
+			if v != nil {
+				v.tell(n, part)
+			}
+			if part.code != wire.None {
+				n++
+				continue
+			}
 			b.produceOne(now, t, part, topic.Partitions[j].Records, &p.facts[n], q, out)
 			n++
 		}
@@ -82,6 +98,7 @@ type producePart struct {
 	of        int32 // the index of its topic in the request
 	partition int32
 	log       log.LogID
+	guard     log.Guard // of the verification of its transaction
 	stage     partStage
 	wrote     bool // the log holds on to the frame's bytes until they are written
 	turn      uint64
@@ -179,8 +196,6 @@ func (b *Broker) produceOne(now core.Now, t *produceTask, p *producePart, record
 // refuseBatch makes the checks that depend on the topic's configuration.
 func (b *Broker) refuseBatch(now core.Now, p *producePart, h *hosted, v batch.View, f *batch.Facts) bool {
 	switch {
-	case v.IsTransactional():
-		p.fail(wire.InvalidTxnState, "transactions are not supported yet")
 	case int64(f.Bytes) > h.cfg.SegmentBytes:
 		p.fail(wire.RecordListTooLarge, "the batch is larger than a segment of the topic (segment.bytes)")
 	case h.compacted() && f.KeylessAt >= 0:
@@ -258,7 +273,7 @@ func (b *Broker) appendPart(now core.Now, p *producePart, h *hosted, out *core.O
 	v := batch.View(p.batch)
 	l := b.store.Log(h.log)
 	p.batch = nil
-	switch is := b.store.CheckProducer(h.log, v, 0); is.State {
+	switch is := b.store.CheckProducer(h.log, v, p.guard); is.State {
 	case log.NewBatch:
 	case log.Duplicate:
 		out.Mark("broker.produce-duplicate")
@@ -269,6 +284,7 @@ func (b *Broker) appendPart(now core.Now, p *producePart, h *hosted, out *core.O
 		p.fail(wire.OutOfOrderSequenceNumber, "")
 		return
 	case log.InvalidTxn:
+		out.Mark("broker.produce-outside-of-transaction")
 		p.fail(wire.InvalidTxnState, "")
 		return
 	default:

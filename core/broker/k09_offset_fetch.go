@@ -2,18 +2,18 @@ package broker
 
 import (
 	"klamm/core"
-	"klamm/core/group"
 	"klamm/core/wire"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // offsetFetch serves OffsetFetch v1-v10: one group below v8, several from there on; topics by name, from v10
-// on by id. What was never committed is -1 without an error. RequireStable changes nothing, since nothing
-// pends: transactions are not served.
+// on by id. What was never committed is -1 without an error. With RequireStable, what a transaction is about to commit is
+// UNSTABLE_OFFSET_COMMIT (KIP-447).
 func (b *Broker) offsetFetch(now core.Now, r request, q *kmsg.OffsetFetchRequest, out *core.Out) {
 	resp := kmsg.NewPtrOffsetFetchResponse()
 	t := &groupReply{r: r, resp: resp}
+	stable := q.RequireStable
 	if r.header.Version >= 8 {
 		all := make(map[string]bool, len(q.Groups))
 		for i := range q.Groups {
@@ -23,7 +23,7 @@ func (b *Broker) offsetFetch(now core.Now, r request, q *kmsg.OffsetFetchRequest
 				}
 				all[g.Group] = true
 			}
-			resp.Groups = append(resp.Groups, b.fetchOffsets(t, len(resp.Groups), &q.Groups[i]))
+			resp.Groups = append(resp.Groups, b.fetchOffsets(t, len(resp.Groups), &q.Groups[i], stable))
 		}
 		b.replyDurable(now, t, out)
 		return
@@ -38,7 +38,7 @@ func (b *Broker) offsetFetch(now core.Now, r request, q *kmsg.OffsetFetchRequest
 		topic.Topic, topic.Partitions = q.Topics[i].Topic, q.Topics[i].Partitions
 		want.Topics = append(want.Topics, topic)
 	}
-	resp.Groups = []kmsg.OffsetFetchResponseGroup{b.fetchOffsets(t, 0, &want)}
+	resp.Groups = []kmsg.OffsetFetchResponseGroup{b.fetchOffsets(t, 0, &want, stable)}
 	b.replyDurable(now, t, out)
 }
 
@@ -63,7 +63,7 @@ func flattenOffsetFetch(resp *kmsg.OffsetFetchResponse, version int16) {
 }
 
 // fetchOffsets answers for one group.
-func (b *Broker) fetchOffsets(t *groupReply, row int, q *kmsg.OffsetFetchRequestGroup) kmsg.OffsetFetchResponseGroup {
+func (b *Broker) fetchOffsets(t *groupReply, row int, q *kmsg.OffsetFetchRequestGroup, stable bool) kmsg.OffsetFetchResponseGroup {
 	res := kmsg.NewOffsetFetchResponseGroup()
 	res.Group = q.Group
 	c, code := b.coordinator(q.Group)
@@ -75,7 +75,7 @@ func (b *Broker) fetchOffsets(t *groupReply, row int, q *kmsg.OffsetFetchRequest
 	}
 	t.awaitEnd(row, c, c.groups.End(q.Group))
 	if q.Topics == nil {
-		b.allOffsets(&res, c.groups.Offsets(q.Group), t.r.header.Version >= 10)
+		b.allOffsets(&res, c, q.Group, t.r.header.Version >= 10, stable)
 		return res
 	}
 	for i := range q.Topics {
@@ -93,6 +93,8 @@ func (b *Broker) fetchOffsets(t *groupReply, row int, q *kmsg.OffsetFetchRequest
 			k := noOffset(p, wire.None)
 			if !known {
 				k.ErrorCode = int16(wire.UnknownTopicID)
+			} else if stable && c.groups.Unstable(q.Group, core.TopicPartition{Topic: name, Partition: p}) {
+				k.ErrorCode = int16(wire.UnstableOffsetCommit)
 			} else if v, found := c.groups.Offset(q.Group, core.TopicPartition{Topic: name, Partition: p}); found && b.sameTopic(name, v.TopicID) {
 				k.Offset, k.LeaderEpoch, k.Metadata = int64(v.Offset), int32(v.LeaderEpoch), &v.Metadata
 			}
@@ -111,7 +113,8 @@ func (b *Broker) sameTopic(name string, id core.TopicID) bool {
 }
 
 // allOffsets answers with all that the group has committed.
-func (b *Broker) allOffsets(res *kmsg.OffsetFetchResponseGroup, rows []group.OffsetRow, byID bool) {
+func (b *Broker) allOffsets(res *kmsg.OffsetFetchResponseGroup, c *coordinator, of string, byID, stable bool) {
+	rows := c.groups.Offsets(of)
 	for i := range rows {
 		r := &rows[i]
 		name := r.Partition.Topic
@@ -129,7 +132,11 @@ func (b *Broker) allOffsets(res *kmsg.OffsetFetchResponseGroup, rows []group.Off
 			res.Topics = append(res.Topics, topic)
 		}
 		k := noOffset(r.Partition.Partition, wire.None)
-		k.Offset, k.LeaderEpoch, k.Metadata = int64(r.Commit.Offset), int32(r.Commit.LeaderEpoch), &r.Commit.Metadata
+		if stable && c.groups.Unstable(of, r.Partition) {
+			k.ErrorCode = int16(wire.UnstableOffsetCommit)
+		} else {
+			k.Offset, k.LeaderEpoch, k.Metadata = int64(r.Commit.Offset), int32(r.Commit.LeaderEpoch), &r.Commit.Metadata
+		}
 		topic := &res.Topics[len(res.Topics)-1]
 		topic.Partitions = append(topic.Partitions, k)
 	}

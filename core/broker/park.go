@@ -19,6 +19,7 @@ const (
 	waitImage                     // a newer image, or a partition that became usable
 	waitTicket                    // a read or seek of the store. ID: log.Ticket
 	waitShard                     // a coordinator's shard. ID: its partition
+	waitVerify                    // an answer about a transaction. ID: the number of the question
 	waitTxns                      // a coordinator's shard of __transaction_state. ID: its partition
 	waitGroup                     // a group. Name: its id
 	waitWork                      // a piece of work of table 1. ID: its core.Op

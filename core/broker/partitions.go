@@ -510,6 +510,7 @@ func (b *Broker) topicConfig(topic string) log.Config {
 	c.TimestampBeforeMax, c.TimestampAfterMax = ms("message.timestamp.before.max.ms"), ms("message.timestamp.after.max.ms")
 	c.Preallocate = v.Topic(topic, "preallocate").Bool()
 	c.ProducerExpiry = core.Millis(v.Broker("producer.id.expiration.ms").Int())
+	c.VerifyTransactions = v.Broker("transaction.partition.verification.enable").Bool()
 	if c.Durability = b.cfg.Durability; internalTopic(topic) || c.FlushMessages == 1 {
 		c.Durability = log.Synced
 	}

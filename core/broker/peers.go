@@ -23,6 +23,7 @@ const (
 	laneReplica                    // fetches of partitions, which wait
 	laneQuestions                  // what followers ask besides
 	laneMarkers                    // markers of transactions, which wait for their copies
+	laneVerify                     // questions about transactions, for which producers wait
 )
 
 // askKind says what a request to another node, or to this node's own controller, is for: it names who takes the reply.
@@ -40,6 +41,7 @@ const (
 	askAlterPartition                        // AlterPartition; a: the replicator's own
 	askMarkers                               // WriteTxnMarkers; a: a number
 	askAssignDirs                            // AssignReplicasToDirs; a: a number
+	askVerify                                // AddPartitionsToTxn; a: a number
 )
 
 // Bounds of this file. A request beyond them is lost, as it were on the way.
@@ -141,6 +143,8 @@ func (b *Broker) replied(now core.Now, kind askKind, a uint64, from core.NodeID,
 		b.replicaFetched(now, from, a, resp, nil, out)
 	case askMarkers:
 		b.markersReplied(now, a, resp, out)
+	case askVerify:
+		b.verified(a, resp)
 	default:
 		b.controllerReplied(now, kind, a, resp, out)
 	}

@@ -51,6 +51,10 @@ func (b *Broker) route(now core.Now, r request, body kmsg.Request, p *prepared, 
 		b.describeProducers(now, r, q, out)
 	case *kmsg.AddPartitionsToTxnRequest:
 		b.addPartitionsToTxn(now, r, q, out)
+	case *kmsg.WriteTxnMarkersRequest:
+		b.writeTxnMarkers(now, r, q, out)
+	case *kmsg.TxnOffsetCommitRequest:
+		b.txnOffsetCommit(now, r, q, out)
 	case *kmsg.AddOffsetsToTxnRequest:
 		b.addOffsetsToTxn(now, r, q, out)
 	case *kmsg.EndTxnRequest:

@@ -26,6 +26,7 @@ import (
 var tasksOf = []Task{
 	&groupReply{}, &produceTask{}, &fetchTask{}, &listOffsetsTask{}, &metadataTask{}, &findTask{}, &joinTask{}, &syncTask{},
 	&deleteRecordsTask{}, &producerIDTask{}, &logDirsTask{}, &proposeTask{}, &forwardTask{}, &quorumTask{}, &upgradeTask{}, &initTxnTask{}, &addOffsetsTask{}, &endTxnTask{},
+	&markersTask{}, &txnCommitTask{}, &verifyTask{},
 }
 
 // shared are the types that never change after they were made, so that several owners may point to one.

@@ -95,6 +95,7 @@ func (s *State) Delete(env Env, name string) (code wire.Code, end core.Offset) {
 		o := &g.offsets[i]
 		records = append(records, shard.Record{Key: offsetKey(g.name, o.topic, o.partition)})
 	}
+	records = g.stagedTombstones(records, func(*staged) bool { return true })
 	records = append(records, shard.Record{Key: metadataKey(g.name)})
 	pending := g.pending // ids that were given out go with the group
 	g.pending = nil

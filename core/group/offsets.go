@@ -24,6 +24,10 @@ type Committer struct {
 	Instance      *string
 	Generation    int32
 	Retention     int64 // ms, of OffsetCommit below v5; -1: the broker's
+
+	InTransaction bool // the offsets count when the transaction of this producer is committed:
+	Producer      int64
+	Epoch         int16
 }
 
 // CommitRow is one offset to commit.
@@ -60,7 +64,7 @@ func (s *State) Commit(env Env, c *Committer, rows []CommitRow) (end core.Offset
 		case r.Code != wire.None:
 		case len(r.Metadata) > s.cfg.MetadataBytesMax:
 			r.Code = wire.OffsetMetadataTooLarge
-		case g != nil && len(g.offsets)+len(records) >= OffsetsMax:
+		case g != nil && len(g.offsets)+len(g.staged)+len(records) >= OffsetsMax:
 			r.Code = wire.InvalidCommitOffsetSize
 		default:
 			v := Commit{Offset: r.Offset, LeaderEpoch: r.LeaderEpoch, Metadata: r.Metadata, At: at, ExpireAt: expires, TopicID: r.TopicID}
@@ -76,7 +80,12 @@ func (s *State) Commit(env Env, c *Committer, rows []CommitRow) (end core.Offset
 		return s.endOf(g)
 	}
 	g = s.group(name)
-	if code = s.commit(env, g, records...); code != wire.None {
+	if c.InTransaction {
+		code = s.stage(env, g, c, records)
+	} else {
+		code = s.commit(env, g, records...)
+	}
+	if code != wire.None {
 		s.dropIfNothing(g)
 		refuse(rows, commitCode(code))
 	}
@@ -100,7 +109,8 @@ func commitCode(code wire.Code) wire.Code {
 }
 
 // checkCommit says whether the offsets may be taken: a member commits in its own generation, and whoever
-// is no member only into a group that has none.
+// is no member only into a group that has none. A transaction may commit without naming a member, and whatever the group
+// is about: its own fencing is that of its producer (KIP-447).
 func (s *State) checkCommit(g *Group, c *Committer) wire.Code {
 	if g == nil {
 		if c.Generation >= 0 {
@@ -112,6 +122,9 @@ func (s *State) checkCommit(g *Group, c *Committer) wire.Code {
 		return wire.None
 	}
 	if c.Generation < 0 && c.Member == "" && c.Instance == nil {
+		if c.InTransaction {
+			return wire.None
+		}
 		return wire.UnknownMemberID
 	}
 	if code := g.check(c.Member, c.Instance); code != wire.None {
@@ -120,7 +133,7 @@ func (s *State) checkCommit(g *Group, c *Committer) wire.Code {
 	if c.Generation != g.stored.Generation {
 		return wire.IllegalGeneration
 	}
-	if g.phase == CompletingRebalance {
+	if g.phase == CompletingRebalance && !c.InTransaction {
 		return wire.RebalanceInProgress
 	}
 	return wire.None
@@ -172,7 +185,7 @@ func (s *State) DeleteOffsets(env Env, group string, rows []core.TopicPartition)
 		case g.phase != Empty && (!known || slices.Contains(topics, p.Topic)):
 			codes = append(codes, wire.GroupSubscribedToTopic)
 			continue
-		case found:
+		case found || g.unstable(p):
 			records = append(records, shard.Record{Key: offsetKey(g.name, p.Topic, p.Partition)})
 		}
 		codes = append(codes, wire.None)
@@ -315,6 +328,11 @@ func (s *State) forget(env Env) {
 				records = append(records, shard.Record{Key: offsetKey(x.g.name, o.topic, o.partition)})
 			}
 		}
+		if x.last {
+			records = x.g.stagedTombstones(records, func(y *staged) bool {
+				return f.has(&offset{topic: y.topic, partition: y.partition, commit: y.commit})
+			})
+		}
 		s.commitMany(env, x.g, records)
 	}
 	if len(s.forgets) > 0 {
@@ -351,11 +369,12 @@ func (s *State) expire(env Env, x *stretch) {
 	topics, known := g.subscribed()
 	var records []shard.Record
 	for i := x.from; i < x.to; i++ {
-		if o := &g.offsets[i]; g.expired(o, now, s.cfg.Retention.Millis(), topics, known) {
+		o := &g.offsets[i]
+		if !g.unstable(core.TopicPartition{Topic: o.topic, Partition: o.partition}) && g.expired(o, now, s.cfg.Retention.Millis(), topics, known) {
 			records = append(records, shard.Record{Key: offsetKey(g.name, o.topic, o.partition)})
 		}
 	}
-	if len(records) == len(g.offsets) && g.phase == Empty && len(g.pending) == 0 {
+	if len(records) == len(g.offsets) && g.phase == Empty && len(g.pending) == 0 && len(g.staged) == 0 {
 		env.Out.Mark("group.expired")
 		records = append(records, shard.Record{Key: metadataKey(g.name)})
 	}

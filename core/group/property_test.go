@@ -200,9 +200,7 @@ func (p *player) check() {
 	t := p.t
 	g := p.st.groups["g"]
 	replay := New(DefaultConfig())
-	for _, r := range p.log.records { // I52: the state is the fold of the log
-		replay.Apply(r.Key, r.Value, &core.Out{})
-	}
+	p.log.fold(&replay, &core.Out{}) // I52: the state is the fold of the log
 	r := replay.groups["g"]
 	require.Equal(t, r == nil, g == nil)
 	require.Equal(t, replay.names, p.st.names)
@@ -211,6 +209,7 @@ func (p *player) check() {
 	}
 	require.Equal(t, r.stored, g.stored)
 	require.Equal(t, r.offsets, g.offsets)
+	require.Equal(t, r.staged, g.staged)
 	require.Equal(t, r.exists, g.exists)
 	instances := map[string]bool{}
 	for i := range g.members {
@@ -367,7 +366,10 @@ func TestApplyAnything(t *testing.T) {
 			if rapid.Bool().Draw(t, "flip key") {
 				key[rapid.IntRange(0, len(key)-1).Draw(t, "at")] ^= byte(rapid.IntRange(1, 255).Draw(t, "by"))
 			}
-			st.Apply(key, value, &out)
+			st.Apply(&Record{Key: key, Value: value, Producer: rapid.Int64Range(-1, 1).Draw(t, "producer")}, &out)
+			if rapid.IntRange(0, 3).Draw(t, "end") == 0 {
+				st.EndTransaction(rapid.Int64Range(0, 1).Draw(t, "of"), rapid.Bool().Draw(t, "commit"), 0, &out)
+			}
 		}
 		w := newWorld()
 		w.log.records = make([]shard.Record, 5)

@@ -19,8 +19,48 @@ import (
 // fakeLog is a log in memory: what is appended is durable when the test says so.
 type fakeLog struct {
 	records []shard.Record
+	of      map[int]int64 // producers of records of transactions, markers included
 	durable int
 	refuse  wire.Code
+}
+
+func (l *fakeLog) AppendTxn(now core.Now, producer int64, _ int16, records []shard.Record) (core.Offset, wire.Code) {
+	from := len(l.records)
+	end, code := l.Append(now, records)
+	for i := from; i < len(l.records); i++ {
+		l.of[i] = producer
+	}
+	return end, code
+}
+
+// The markers of a fakeLog are records with these keys.
+const commitMark, abortMark = "commit", "abort"
+
+// fold replays the log into a state.
+func (l *fakeLog) fold(s *State, out *core.Out) {
+	for i, r := range l.records {
+		producer, is := l.of[i]
+		if !is {
+			producer = -1
+		}
+		switch string(r.Key) {
+		case commitMark, abortMark:
+			s.EndTransaction(producer, string(r.Key) == commitMark, core.Offset(i+1), out)
+		default:
+			s.Apply(&Record{Key: r.Key, Value: r.Value, At: core.Offset(i), Producer: producer}, out)
+		}
+	}
+}
+
+// end appends a marker.
+func (w *world) end(producer int64, commit bool) core.Offset {
+	mark := abortMark
+	if commit {
+		mark = commitMark
+	}
+	end, _ := w.log.AppendTxn(w.now, producer, 0, []shard.Record{{Key: []byte(mark)}})
+	w.st.EndTransaction(producer, commit, end, &w.out)
+	return end
 }
 
 func (l *fakeLog) Append(_ core.Now, records []shard.Record) (core.Offset, wire.Code) {
@@ -57,6 +97,7 @@ type world struct {
 
 func newWorld() *world {
 	w := &world{rand: core.NewRand([32]byte{7}), ids: map[string]string{}, names: map[string]string{}}
+	w.log.of = map[int]int64{}
 	w.st = New(DefaultConfig())
 	w.out.Marks = &w.marks
 	w.now.Wall = 1000 * core.Second
@@ -92,9 +133,7 @@ func (w *world) reload() {
 	w.log.records = w.log.records[:w.log.durable]
 	w.shown = min(w.shown, len(w.log.records))
 	w.st.Reset()
-	for _, r := range w.log.records {
-		w.st.Apply(r.Key, r.Value, &w.out)
-	}
+	w.log.fold(&w.st, &w.out)
 	w.st.Loaded(w.env(), core.Offset(len(w.log.records)))
 	w.open = nil
 }
@@ -299,6 +338,9 @@ func (w *world) run(cmd string, args map[string]string) string {
 			Group: args["group"], Member: w.id(args["id"]), Instance: ptr(args["instance"]),
 			Generation: int32(num(args, "gen", -1)), Retention: num(args, "retention", -1),
 		}
+		if id := num(args, "producer", -1); id >= 0 {
+			c.InTransaction, c.Producer = true, id
+		}
 		rows := []CommitRow{{
 			Partition: core.TopicPartition{Topic: args["topic"], Partition: int32(num(args, "partition", 0))},
 			Offset:    core.Offset(num(args, "offset", 0)), LeaderEpoch: -1, Metadata: strings.Repeat("m", int(num(args, "metadata", 0))),
@@ -312,8 +354,17 @@ func (w *world) run(cmd string, args map[string]string) string {
 				text = ""
 			}
 			text += fmt.Sprintf("%s-%d=%d ", o.Partition.Topic, o.Partition.Partition, o.Commit.Offset)
+			if w.st.Unstable(args["group"], o.Partition) {
+				text += "(unstable) "
+			}
+		}
+		if n := w.st.Staged(args["group"]); n > 0 {
+			text = strings.TrimSpace(text) + fmt.Sprintf(", %d staged", n)
 		}
 		w.say("fetch", strings.TrimSpace(text), w.st.End(args["group"]))
+	case "end-txn":
+		end := w.end(num(args, "producer", -1), args["commit"] != "")
+		w.say("end-txn", "done", end)
 	case "describe":
 		r, found, end := w.st.Describe(args["group"])
 		text := fmt.Sprintf("%s type=%q protocol=%q", r.State, r.ProtocolType, r.Protocol)

@@ -40,6 +40,8 @@ const joinFirst = 5 * core.Minute
 type Log interface {
 	// Append returns the end at which they are durable, or why they were not taken.
 	Append(now core.Now, records []shard.Record) (end core.Offset, code wire.Code)
+	// AppendTxn is Append for records of a producer's transaction.
+	AppendTxn(now core.Now, producer int64, epoch int16, records []shard.Record) (end core.Offset, code wire.Code)
 }
 
 // Env is what a call may use of the world. It is passed, never kept.
@@ -59,8 +61,9 @@ type State struct {
 	groups  map[string]*Group
 	names   []string
 	serials map[uint64]string
-	serial  uint64 // of the newest group or member
-	ticket  uint64 // of the newest waiting request
+	serial  uint64      // of the newest group or member
+	ticket  uint64      // of the newest waiting request
+	txns    []txnGroups // sorted by producer; changed by Apply and EndTransaction alone
 	timers  core.Timers
 	woken   []string     // groups whose waiting requests may have something to say
 	gone    core.Offset  // where it is durable that the groups which are not here are not
@@ -89,6 +92,7 @@ type offset struct {
 	topic     string
 	partition int32
 	commit    Commit
+	at        core.Offset // of its record
 }
 
 func (o *offset) compare(p core.TopicPartition) int {
@@ -104,7 +108,8 @@ type Group struct {
 	serial  uint64
 	stored  Stored   // changed by Apply alone
 	exists  bool     // there is a group record, not only offsets
-	offsets []offset // changed by Apply alone
+	offsets []offset // changed by Apply and EndTransaction alone
+	staged  []staged // likewise; sorted by topic, partition and producer
 	end     core.Offset
 
 	phase    Phase
@@ -176,7 +181,8 @@ func (s *State) Woken() []string {
 
 // Apply folds one record into the durable state: on replay, and when it was just decided. The newest record
 // of a key wins; what a later release wrote in a way that we cannot read is left out.
-func (s *State) Apply(key, value []byte, out *core.Out) {
+func (s *State) Apply(r *Record, out *core.Out) {
+	key, value := r.Key, r.Value
 	switch version(key) {
 	case offsetKeyV0, offsetKeyV1:
 		k := kmsg.NewOffsetCommitKey()
@@ -184,7 +190,7 @@ func (s *State) Apply(key, value []byte, out *core.Out) {
 			out.Mark("group.unreadable-record")
 			return
 		}
-		s.applyOffset(&k, value, out)
+		s.applyOffset(r, &k, out)
 	case metadataKeyV2:
 		k := kmsg.NewGroupMetadataKey()
 		if k.ReadFrom(key) != nil {
@@ -195,10 +201,11 @@ func (s *State) Apply(key, value []byte, out *core.Out) {
 	}
 }
 
-func (s *State) applyOffset(k *kmsg.OffsetCommitKey, value []byte, out *core.Out) {
+func (s *State) applyOffset(r *Record, k *kmsg.OffsetCommitKey, out *core.Out) {
 	p := core.TopicPartition{Topic: k.Topic, Partition: k.Partition}
-	if value == nil {
+	if r.Value == nil {
 		if g := s.groups[k.Group]; g != nil {
+			g.unstage(p)
 			if at, found := g.find(p); found {
 				g.offsets = slices.Delete(g.offsets, at, at+1)
 			}
@@ -206,9 +213,13 @@ func (s *State) applyOffset(k *kmsg.OffsetCommitKey, value []byte, out *core.Out
 		}
 		return
 	}
-	c, ok := parseCommit(value)
+	c, ok := parseCommit(r.Value)
 	if !ok {
 		out.Mark("group.unreadable-record")
+		return
+	}
+	if r.Producer >= 0 {
+		s.applyStaged(r, k, c)
 		return
 	}
 	g := s.group(k.Group)
@@ -216,7 +227,7 @@ func (s *State) applyOffset(k *kmsg.OffsetCommitKey, value []byte, out *core.Out
 	if !found {
 		g.offsets = slices.Insert(g.offsets, at, offset{topic: k.Topic, partition: k.Partition})
 	}
-	g.offsets[at].commit = c
+	g.offsets[at].commit, g.offsets[at].at = c, r.At
 }
 
 func (s *State) applyGroup(name string, value []byte, out *core.Out) {
@@ -238,7 +249,7 @@ func (s *State) applyGroup(name string, value []byte, out *core.Out) {
 
 // dropIfNothing forgets a group of which nothing is durable. A group with members has a record.
 func (s *State) dropIfNothing(g *Group) {
-	if !g.exists && len(g.offsets) == 0 && len(g.members) == 0 && len(g.pending) == 0 {
+	if !g.exists && len(g.offsets) == 0 && len(g.staged) == 0 && len(g.members) == 0 && len(g.pending) == 0 {
 		s.drop(g)
 	}
 }
@@ -255,15 +266,21 @@ func (s *State) commit(env Env, g *Group, records ...shard.Record) wire.Code {
 		env.Out.Mark("group.append-refused")
 		return code
 	}
+	s.appended(env, g, end, -1, records)
+	return wire.None
+}
+
+// appended applies records that the log has taken, up to end.
+func (s *State) appended(env Env, g *Group, end core.Offset, producer int64, records []shard.Record) {
 	core.Must(end >= g.end, "the end of a group's records only grows")
 	g.end = end
+	base := end - core.Offset(len(records))
 	for i := range records {
-		s.Apply(records[i].Key, records[i].Value, env.Out)
+		s.Apply(&Record{Key: records[i].Key, Value: records[i].Value, At: base + core.Offset(i), Producer: producer}, env.Out)
 	}
 	if s.groups[g.name] != g { // the last of it was deleted: who asks for it now learns of that
 		s.gone = max(s.gone, end)
 	}
-	return wire.None
 }
 
 // endOf is where all that was ever read of a group is durable, that it is not there included.

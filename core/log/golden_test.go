@@ -111,8 +111,8 @@ func (s *script) command(t *testing.T, d *datadriven.TestData, b *strings.Builde
 		}
 		w.gather()
 	case "verify":
-		v := makeTxnBatch(1, 0, batch.Producer{ID: arg("producer", 0), Epoch: int16(arg("pepoch", 0)), Sequence: int32(arg("seq", 0))}, "v")
-		g, is := w.s.Verify(now, s.id, v, d.HasArg("bumps"))
+		v := Verifying{Producer: arg("producer", 0), Epoch: int16(arg("pepoch", 0)), Sequence: int32(arg("seq", 0)), Bumps: d.HasArg("bumps")}
+		g, is := w.s.Verify(now, s.id, v)
 		fmt.Fprintf(b, "%s guard=%d\n", [...]string{"ask", "ongoing", "fenced", "full"}[is], g)
 	case "marker":
 		m := MarkerFacts{

@@ -81,6 +81,22 @@ func (s *Store) CheckProducer(id LogID, v batch.View, guard Guard) ProducerVerdi
 	return ProducerVerdict{State: NewBatch}
 }
 
+// CheckCoordinator is CheckProducer for a transactional batch of a coordinator of groups: its sequences count for nothing.
+func (s *Store) CheckCoordinator(id LogID, v batch.View, guard Guard) ProducerState {
+	l := s.Log(id)
+	i, known := l.producer(v.ProducerID())
+	if known && v.ProducerEpoch() < l.producers[i].epoch {
+		return InvalidEpoch
+	}
+	if known && l.producers[i].epoch == v.ProducerEpoch() && l.producers[i].txnStart >= 0 {
+		return NewBatch
+	}
+	if j, found := l.guard(v.ProducerID()); l.cfg.VerifyTransactions && (!found || l.guards[j].number != guard) {
+		return InvalidTxn
+	}
+	return NewBatch
+}
+
 // repeat reports that a batch is in the log already, and where.
 func (p *producer) repeat(v batch.View) (is ProducerVerdict, repeat bool) {
 	if v.ProducerEpoch() != p.epoch {

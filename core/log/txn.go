@@ -118,7 +118,7 @@ func (s *Store) AppendMarker(now core.Now, id LogID, m MarkerFacts, epoch core.E
 	if m.Commit {
 		end = batch.Commit
 	}
-	o := batch.Options{Producer: &batch.Producer{ID: m.ProducerID, Epoch: m.ProducerEpoch, Sequence: -1}}
+	o := batch.Options{AppendTime: l.cfg.AppendTime, Producer: &batch.Producer{ID: m.ProducerID, Epoch: m.ProducerEpoch, Sequence: -1}}
 	v := batch.Marker(0, o, end, core.Epoch(m.CoordinatorEpoch), m.Timestamp)
 	return s.Append(now, id, v, epoch, out)
 }

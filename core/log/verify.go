@@ -41,36 +41,43 @@ const (
 	VerifyFull                       // too many are under way
 )
 
-// Verify begins the verification of a transactional batch, if it needs one. bumps: its producer's epoch is raised with
-// each transaction (KIP-890 part 2).
-func (s *Store) Verify(now core.Now, id LogID, v batch.View, bumps bool) (Guard, VerifyState) {
+// Verifying is what Verify is told of a transactional batch that is to come.
+type Verifying struct {
+	Producer int64
+	Epoch    int16
+	Sequence int32 // of its first record; -1: a coordinator's, which do not count
+	Bumps    bool  // the producer's epoch is raised with each transaction (KIP-890 part 2)
+}
+
+// Verify begins the verification of a transactional batch, if it needs one.
+func (s *Store) Verify(now core.Now, id LogID, v Verifying) (Guard, VerifyState) {
 	l := s.live(id)
 	if l == nil || l.state != online {
 		return 0, VerifyFull
 	}
-	if i, known := l.producer(v.ProducerID()); known {
+	if i, known := l.producer(v.Producer); known {
 		switch p := l.producers[i]; {
-		case v.ProducerEpoch() < p.epoch:
+		case v.Epoch < p.epoch:
 			return 0, VerifyFenced
-		case v.ProducerEpoch() == p.epoch && p.txnStart >= 0:
+		case v.Epoch == p.epoch && p.txnStart >= 0:
 			return 0, VerifyOngoing
 		}
 	}
-	i, found := l.guard(v.ProducerID())
+	i, found := l.guard(v.Producer)
 	if !found {
 		if len(l.guards) >= guardsMax {
 			return 0, VerifyFull
 		}
 		s.guard++
-		g := guard{producer: v.ProducerID(), number: s.guard, at: now.Mono, lowest: v.BaseSequence(), epoch: v.ProducerEpoch(), bumps: bumps}
+		g := guard{producer: v.Producer, number: s.guard, at: now.Mono, lowest: v.Sequence, epoch: v.Epoch, bumps: v.Bumps}
 		l.guards = slices.Insert(l.guards, i, g)
 	}
 	g := &l.guards[i]
 	switch {
-	case v.ProducerEpoch() > g.epoch:
-		g.epoch, g.lowest = v.ProducerEpoch(), v.BaseSequence()
-	case v.ProducerEpoch() == g.epoch:
-		g.lowest = min(g.lowest, v.BaseSequence())
+	case v.Epoch > g.epoch:
+		g.epoch, g.lowest = v.Epoch, v.Sequence
+	case v.Epoch == g.epoch:
+		g.lowest = min(g.lowest, v.Sequence)
 	}
 	return g.number, VerifyFirst
 }

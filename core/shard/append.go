@@ -25,6 +25,15 @@ const (
 
 // Encode makes one batch of records, ready for the log. bytesMax is the log's max.message.bytes.
 func (s *Shard) Encode(now core.Now, codec batch.Codec, records []Record, bytesMax int32) ([]byte, wire.Code) {
+	return s.encode(now, batch.Options{Codec: codec}, records, bytesMax)
+}
+
+// EncodeTxn is Encode for records of a producer's transaction. Coordinators do not count: each batch begins at sequence 0.
+func (s *Shard) EncodeTxn(now core.Now, producer int64, epoch int16, records []Record, bytesMax int32) ([]byte, wire.Code) {
+	return s.encode(now, batch.Options{Transactional: true, Producer: &batch.Producer{ID: producer, Epoch: epoch}}, records, bytesMax)
+}
+
+func (s *Shard) encode(now core.Now, o batch.Options, records []Record, bytesMax int32) ([]byte, wire.Code) {
 	if s.phase != Active {
 		return nil, wire.NotCoordinator
 	}
@@ -36,7 +45,8 @@ func (s *Shard) Encode(now core.Now, codec batch.Codec, records []Record, bytesM
 	if size > RecordBytesMax {
 		return nil, wire.RecordListTooLarge
 	}
-	b := batch.NewBuilder(batch.Options{Codec: codec, LeaderEpoch: s.epoch})
+	o.LeaderEpoch = s.epoch
+	b := batch.NewBuilder(o)
 	at := now.Wall.Millis()
 	for i := range records {
 		b.Add(at, records[i].Key, records[i].Value, nil)

@@ -21,8 +21,8 @@
 //     epoch, and one that is older than what is known is ignored (KAFKA-10614). The hall empties the
 //     coordinator's state when Load says that it began.
 //   - Changed(change) for every change that the log store reports about that log. Then Next until it says
-//     false, handing each record to the coordinator's Apply. Then, if Finish says true, the coordinator is
-//     told that it is loaded, once.
+//     false, handing each record to the coordinator's Apply; Txn says which transaction it belongs to, and whether it
+//     is the marker that ends it. Then, if Finish says true, the coordinator is told that it is loaded, once.
 //   - Encode for what was decided; the hall appends the batch as the partition's leader, and the coordinator
 //     applies the same records at once.
 //   - Outcome(store, epoch, end) to see what a waiting answer came to; asked again when the high watermark
@@ -78,7 +78,17 @@ type Shard struct {
 	reader    batch.Reader
 	inBatch   bool
 	batchEnd  core.Offset // of the batch that reader walks
+	txn       Txn         // … likewise
 }
+
+// Txn says what a record has to do with a transaction.
+type Txn struct {
+	Producer int64 // -1: nothing
+	Marker   bool  // it ends the producer's transaction: its key says how
+}
+
+// Txn is that of the record that Next handed out last.
+func (s *Shard) Txn() Txn { return s.txn }
 
 // New makes the frame of one partition, unloaded. A step of a load reads loadBytes at most.
 func New(p core.TopicPartition, loadBytes int64) Shard {
@@ -93,6 +103,11 @@ func (s *Shard) Phase() Phase { return s.phase }
 
 // Epoch is the leader epoch of the newest order.
 func (s *Shard) Epoch() core.Epoch { return s.epoch }
+
+// Leads reports whether the shard is active, and is that of a log in a leadership.
+func (s *Shard) Leads(id log.LogID, epoch core.Epoch) bool {
+	return s.phase == Active && s.id == id && s.epoch == epoch
+}
 
 // Log is the log that the shard was last loaded from.
 func (s *Shard) Log() log.LogID { return s.id }
@@ -180,9 +195,13 @@ func (s *Shard) open(out *core.Out) {
 		return
 	}
 	s.chunk, s.batchEnd = rest, core.Offset(v.LastOffset())+1
-	if s.batchEnd <= s.next || v.IsControl() {
+	if s.batchEnd <= s.next || v.IsControl() && (!v.IsTransactional() || v.ProducerID() < 0) {
 		s.next = max(s.next, s.batchEnd)
 		return
+	}
+	s.txn = Txn{Producer: -1}
+	if v.IsTransactional() {
+		s.txn = Txn{Producer: v.ProducerID(), Marker: v.IsControl()}
 	}
 	reader, verdict := batch.Read(v, RecordBytesMax)
 	if verdict != batch.Good {
