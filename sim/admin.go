@@ -36,8 +36,11 @@ type asking struct {
 	epoch   int16
 	repeat  int // the step of a repeated batch
 	base    int64
-	flips   int   // requests of adminFlip that are still to come
-	flipped int32 // the partition that it is about
+	flips   int       // requests of adminFlip that are still to come
+	aim     int       // the topic that it is about, and what is asked next
+	flipped int32     // the partition of it
+	leader  string    // to which it goes next, since only that one can do what comes then
+	then    adminKind // what is asked next, of the same partition; adminKinds: whatever is drawn
 }
 
 type askState uint8
@@ -93,7 +96,12 @@ func (a *asking) Step(now core.Now, ev *core.Event, out *core.Out) {
 		if ev.Op != a.op {
 			return
 		}
-		if a.state, a.next, a.opened, a.session, a.repeat, a.flips = askOpen, now.Mono, true, 0, 0, 0; ev.Err != core.OK {
+		then := adminKinds
+		if a.leader != "" && a.at == a.leader {
+			then = adminShorten
+		}
+		a.leader = ""
+		if a.state, a.next, a.opened, a.session, a.repeat, a.flips, a.then = askOpen, now.Mono, true, 0, 0, 0, then; ev.Err != core.OK {
 			a.state, a.next = askIdle, now.Mono+100*core.Millisecond
 		}
 	case core.Closed:
@@ -113,10 +121,17 @@ func (a *asking) Step(now core.Now, ev *core.Event, out *core.Out) {
 	case askIdle:
 		a.conn += 2
 		a.op = core.Op(9<<56 | uint64(a.conn))
-		a.at = a.r.dial(a.entity)
+		if a.at = a.r.dial(a.entity); a.leader != "" {
+			a.at = a.leader
+		}
 		out.Dial(a.op, a.conn, a.at)
 		a.state, a.next = askDialling, core.Never
 	case askOpen:
+		if a.leader != "" {
+			out.CloseConn(a.conn)
+			a.state, a.next = askDialling, core.Never // until it is closed
+			return
+		}
 		a.ask(now, out)
 	case askWaiting: // no patience left: another connection
 		out.CloseConn(a.conn)
@@ -316,7 +331,7 @@ func createTopic(name string, partitions int32, factor int16, configs [][2]strin
 func (a *asking) deleteRecords(v uint64) kmsg.Request {
 	t := a.stable()
 	p := int32(v>>8) % t.partitions
-	if !t.removable || a.r.stage >= stageFlush {
+	if t, p = a.shortened(t, p); !t.removable || a.r.stage >= stageFlush {
 		a.what = adminListOffsets
 		return a.listOffsets(v)
 	}
@@ -327,6 +342,7 @@ func (a *asking) deleteRecords(v uint64) kmsg.Request {
 	y.Partition, y.Offset = p, int64(v>>16&0x3f)
 	if known := a.r.oracle.known(core.TopicPartition{Topic: t.name, Partition: p}); a.r.cfg.topology.moves && v&7 < 6 {
 		y.Offset = max(0, known-int64(v>>16&0xf)) // near the end, where it lies within a batch and not above the high watermark
+		a.then, a.aim, a.flipped = adminShift, a.topic, p
 	}
 	if v&7 == 7 {
 		y.Offset = -1
@@ -378,7 +394,7 @@ func (a *asking) answered(now core.Now, ev *core.Event, out *core.Out) {
 	if a.made < len(a.r.cfg.Topics) {
 		a.next = now.Mono + 20*core.Millisecond
 	}
-	if a.flips > 0 {
+	if a.flips > 0 || a.then != adminKinds {
 		a.next = now.Mono + core.Time(a.r.w.draw(siteAdmin, a.entity, 8))*core.Millisecond
 	}
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -22,16 +23,25 @@ const (
 	adminMinISR
 	adminFlip
 	adminClusterEnd
+	adminShorten // by whom leads the partition
+	adminShift   // another replica for a partition whose log has just been shortened
 )
 
 // clusterAsk draws a request of this file, now and then.
 func (a *asking) clusterAsk() (kmsg.Request, bool) {
+	then := a.then
+	a.then = adminKinds
 	if !a.r.cfg.topology.many() || a.made < len(a.r.cfg.Topics) || a.repeat > 0 || a.session != 0 {
 		return nil, false
 	}
-	v := a.r.w.draw(siteAdmin, a.entity, 1<<32)
+	v := a.r.w.draw(siteAdmin, a.entity, 1<<57)
 	if a.flips > 0 && a.r.stage < stageCalm {
 		return a.flip()
+	}
+	if then != adminKinds && a.r.stage < stageCalm {
+		if q := a.afterwards(then); q != nil {
+			return q, true
+		}
 	}
 	often := uint64(7)
 	if a.r.cfg.topology.moves {
@@ -54,9 +64,12 @@ func (a *asking) clusterAsk() (kmsg.Request, bool) {
 		}
 		return q, true
 	case adminReassign, adminCancel:
+		if a.what == adminReassign && v>>56&1 == 0 {
+			a.then, a.aim, a.flipped = adminCancel, a.topic, p
+		}
 		return a.reassign(t, p, v>>24), true
 	case adminFlip:
-		a.flips, a.flipped = 2*(2+int(v>>24&7)), p
+		a.flips, a.aim, a.flipped = 2*(2+int(v>>24&7)), a.topic, p
 		return a.flip()
 	case adminReassignments:
 		q := kmsg.NewPtrListPartitionReassignmentsRequest()
@@ -73,7 +86,7 @@ func (a *asking) clusterAsk() (kmsg.Request, bool) {
 // flip changes a partition's leader by an election alone, nobody having died: its replicas are put into another order, and the
 // preferred one is elected. Done a few times, each of them leads again and again, every few milliseconds.
 func (a *asking) flip() (kmsg.Request, bool) {
-	a.what, a.flips = adminFlip, a.flips-1
+	a.what, a.flips, a.topic = adminFlip, a.flips-1, a.aim
 	t := a.stable()
 	if a.flips&1 == 0 {
 		q := kmsg.NewPtrElectLeadersRequest()
@@ -99,6 +112,55 @@ func (a *asking) flip() (kmsg.Request, bool) {
 		to[0], to[1] = to[1], to[0]
 	}
 	return assignment(t.name, a.flipped, to), true
+}
+
+// afterwards is what follows at once upon the last request: a reassignment that has just begun is given up, or a copy begins where a
+// log was shortened to.
+func (a *asking) afterwards(then adminKind) kmsg.Request {
+	a.topic = a.aim
+	t := a.stable()
+	switch a.what = then; then {
+	case adminCancel:
+		return assignment(t.name, a.flipped, nil)
+	case adminShorten:
+		a.what = adminDeleteRecords
+		return a.deleteRecords(a.r.w.draw(siteAdmin, a.entity, 1<<32))
+	}
+	img := a.r.cluster.newest
+	if img == nil || img.Partition(t.name, a.flipped) == nil {
+		return nil
+	}
+	to := ids(img.Partition(t.name, a.flipped).Replicas)
+	for _, i := range a.r.cfg.topology.brokers() {
+		if id := nodeID(i); !slices.Contains(to, id) {
+			to[len(to)-1] = id
+			a.what = adminReassign
+			return assignment(t.name, a.flipped, to)
+		}
+	}
+	return nil
+}
+
+// shortened picks the partition to delete records of: one that the broker leads to which this admin is connected, if there is one.
+func (a *asking) shortened(t *topicConfig, p int32) (*topicConfig, int32) {
+	if a.r.cluster == nil || a.r.cluster.newest == nil || !a.r.cfg.topology.moves {
+		return t, p
+	}
+	for i := range a.r.cfg.Topics {
+		x := &a.r.cfg.Topics[(a.topic+i)%len(a.r.cfg.Topics)]
+		for k := range x.partitions {
+			k = (k + p) % x.partitions
+			q := a.r.cluster.newest.Partition(x.name, k)
+			if x.removable && q != nil && q.Leader > 0 && a.at == a.r.cfg.topology.host(int(q.Leader)-1)+":9092" {
+				a.topic += i
+				return x, k
+			}
+		}
+	}
+	if q := a.r.cluster.newest.Partition(t.name, p); t.removable && q != nil && q.Leader > 0 {
+		a.leader = a.r.cfg.topology.host(int(q.Leader)-1) + ":9092"
+	}
+	return t, p
 }
 
 // assignment asks for the replicas of one partition; nil: that its reassignment is given up.

@@ -165,7 +165,7 @@ func (r *run) build() {
 		if r.admin != nil && r.admin.state == askWaiting {
 			r.admin.unanswered() // what the former life had asked for may still happen
 		}
-		r.admin = &asking{r: r, entity: entity}
+		r.admin = &asking{r: r, entity: entity, then: adminKinds}
 		return r.admin
 	})
 	for i := range cfg.Producers {

@@ -100,7 +100,7 @@ type toolStep uint8
 
 const (
 	toolDescribe toolStep = iota // the group whose offsets are to be reset
-	toolFetch // its offsets
+	toolFetch                    // its offsets
 	toolReset
 	toolLook  // where the replicas of a coordinator's partition are
 	toolOrder // their order changes, and so who is to lead

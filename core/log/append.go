@@ -53,7 +53,9 @@ func (s *Store) AppendExact(now core.Now, id LogID, b []byte, out *core.Out) App
 		if is != batch.Good || !follows(l, v, next) || v.LeaderEpoch() >= 0 && v.LeaderEpoch() < epoch {
 			return BadBatch
 		}
-		epoch = max(epoch, v.LeaderEpoch())
+		if epoch = max(epoch, v.LeaderEpoch()); v.BaseOffset() < l.end {
+			out.Mark("log.begins-within-batch")
+		}
 		next, rest = v.LastOffset()+1, r
 	}
 	if v, _, is := batch.First(b); is == batch.Good && v.LeaderEpoch() < l.Epoch() {
