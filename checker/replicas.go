@@ -262,6 +262,9 @@ func (c *Replicas) EpochAt(node int32, offset int64) (epoch int32, known bool) {
 	return -1, false
 }
 
+// Newest is the newest leader epoch that anybody has led in, -1 if there is none.
+func (c *Replicas) Newest() int32 { return c.newest().epoch }
+
 func (c *Replicas) newest() leadership {
 	if n := len(c.leaders); n > 0 {
 		return c.leaders[n-1]
