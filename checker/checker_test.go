@@ -301,7 +301,7 @@ func TestEpochFixtures(t *testing.T) {
 	p := Partition{"t", 0}
 	check := func(want, file string, start int64) {
 		t.Helper()
-		requireOnly(t, want, CheckEpochs(p, segments, []byte(file), start))
+		requireOnly(t, want, CheckEpochs(p, segments, []byte(file), start, false))
 	}
 	check("", "0\n3\n0 0\n1 2\n4 5\n", 0)
 	check("", "0\n4\n0 0\n1 2\n4 5\n7 6\n", 0) // an epoch without a batch

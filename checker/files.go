@@ -105,8 +105,9 @@ func CheckSegments(p Partition, segments []Segment) (found []Violation) {
 
 // CheckEpochs compares the content of a leader-epoch-checkpoint, as a clean stop left it, with the batches of the
 // segments from the log start on (I05): an entry for each epoch of a batch, at the epoch's first offset there, and
-// at most one more, of an epoch that has no batch yet, at the end.
-func CheckEpochs(p Partition, segments []Segment, file []byte, start int64) (found []Violation) {
+// at most one more, of an epoch that has no batch yet, at the end. Where the log was compacted, the file may know of epochs whose batches are
+// all gone, and of a first offset whose batch is; but none that is at or below a batch of an earlier epoch.
+func CheckEpochs(p Partition, segments []Segment, file []byte, start int64, compacted bool) (found []Violation) {
 	type entry struct {
 		epoch int32
 		start int64
@@ -131,6 +132,16 @@ func CheckEpochs(p Partition, segments []Segment, file []byte, start int64) (fou
 			have = append(have, e)
 		}
 	}
+	if compacted {
+		return checkCompactedEpochs(p, segments, start, func(epoch int32) (at int64, known bool) {
+			for _, e := range have {
+				if e.epoch == epoch {
+					return e.start, true
+				}
+			}
+			return 0, false
+		})
+	}
 	got := have
 	if n := len(have); n == len(want)+1 && have[n-1].start == end {
 		got = have[:n-1]
@@ -140,6 +151,23 @@ func CheckEpochs(p Partition, segments []Segment, file []byte, start int64) (fou
 	}
 	if !slices.Equal(got, want) {
 		found = append(found, Violation{"I05", p.String(), fmt.Sprintf("the epoch file says %v, the batches from %d to %d say %v", have, start, end, want)})
+	}
+	return found
+}
+
+func checkCompactedEpochs(p Partition, segments []Segment, start int64, begins func(epoch int32) (int64, bool)) (found []Violation) {
+	last, epoch := int64(-1), int32(-1) // of the batches so far
+	for _, s := range segments {
+		batches, _, _ := ReadSegment(s.Log)
+		for _, b := range batches {
+			if b.Last >= start && b.Epoch > epoch {
+				at, known := begins(b.Epoch)
+				if !known || at > max(b.Base, start) || at <= last && at > start {
+					found = append(found, Violation{"I05", p.String(), fmt.Sprintf("epoch %d of the batch at %d is said to begin at %d (known: %v); the batches before end at %d", b.Epoch, b.Base, at, known, last)})
+				}
+			}
+			last, epoch = b.Last, max(epoch, b.Epoch)
+		}
 	}
 	return found
 }

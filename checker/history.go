@@ -107,6 +107,8 @@ type Log struct {
 	Deletions []Deletion
 	// Retains is false if retention by time or size may have removed records from the front.
 	Retains bool
+	// Compacted is true if the cleaner may have removed records from anywhere: CheckCompacted judges what is gone.
+	Compacted bool
 	// Lossy is true if the faults of the run exceed what acks=all promises (table A): then losses are not violations, wrong bytes are.
 	Lossy bool
 	// LossyLeaderOnly is true if acks=1 promises nothing in this run.

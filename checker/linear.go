@@ -206,7 +206,7 @@ func CheckSmallLog(l *Log) (found []Violation, checked bool) {
 	for i := range l.Polls {
 		ops = append(ops, porcupine.Operation{ClientId: 1000 + l.Polls[i].Consumer, Input: &l.Polls[i], Call: l.Polls[i].Invoke, Return: l.Polls[i].Return})
 	}
-	if len(ops) > LinearOpsMax || ambiguous > AmbiguousOpsMax || len(l.Deletions) > 0 || !l.Retains || l.Lossy {
+	if len(ops) > LinearOpsMax || ambiguous > AmbiguousOpsMax || len(l.Deletions) > 0 || !l.Retains || l.Compacted || l.Lossy {
 		return nil, false
 	}
 	slices.SortStableFunc(ops, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })

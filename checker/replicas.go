@@ -25,6 +25,7 @@ type Replicas struct {
 	Quorum    bool // the metadata log: its members are voters, and a majority decides
 	Memory    bool // copies count from memory: a restart may lose some
 	Lossy     bool // the faults of the run exceed the promise: what an election gives up is counted, not condemned
+	Compacted bool // each copy is cleaned by itself: batches may be gone or rewritten, at the same place and up to the same last offset
 	Lost      int  // elections that gave committed records up, if Lossy
 	Truncated int  // copies that were cut
 	Leaders   int  // leaderships seen
@@ -192,12 +193,12 @@ func (c *Replicas) learn(x *copyOf, m Mark, before place, fresh bool) {
 		}
 		return
 	}
-	if k.last != m.Last || k.sum != m.Sum {
+	if k.last != m.Last || k.sum != m.Sum && !c.Compacted {
 		c.fail("I16", "epoch %d offset %d: node %d has the batch %d-%d (checksum %08x), node %d had %d-%d (%08x)", m.Epoch, m.Base,
 			x.node, m.Base, m.Last, m.Sum, k.node, m.Base, k.last, k.sum)
 	}
 	switch {
-	case before == none, before.base < c.start: // a follower may still have others below the leader's start
+	case before == none, before.base < c.start, c.Compacted: // a follower may still have others below the leader's start
 	case k.before == none:
 		k.before = before
 		c.known[at] = k
@@ -362,7 +363,7 @@ func (c *Replicas) holds(x *copyOf, high int64) bool {
 		for i < len(x.marks) && x.marks[i].Base < m.Base {
 			i++
 		}
-		if i == len(x.marks) || x.marks[i] != m {
+		if there := i < len(x.marks) && c.same(x.marks[i], m); !there && !c.Compacted {
 			return false
 		}
 	}
@@ -419,7 +420,11 @@ func (c *Replicas) raised(x *copyOf, s *Standing) {
 	for ; i < len(x.marks) && x.marks[i].Last < s.High; i++ {
 		m := x.marks[i]
 		at, ok := slices.BinarySearchFunc(c.committed, m.Base, func(m Mark, o int64) int { return cmp.Compare(m.Base, o) })
-		if ok && c.committed[at] == m || m.Base < c.start {
+		if ok && c.same(c.committed[at], m) || m.Base < c.start {
+			continue
+		}
+		if !ok && c.Compacted && (at == 0 || c.committed[at-1].Last < m.Base) && (at == len(c.committed) || c.committed[at].Base > m.Last) {
+			c.committed = slices.Insert(c.committed, at, m) // it was cleaned away where it was compared first
 			continue
 		}
 		if at < len(c.committed) || at > 0 && c.committed[at-1].Last >= m.Base {
@@ -553,11 +558,36 @@ func (c *Replicas) Converged(nodes []int32) *Violation {
 			return differ("node %d ends at %d with high watermark %d, node %d at %d with %d", n, x.end, x.high, first.node, first.end, first.high)
 		}
 		start := max(x.start, first.start)
-		if a, b := above(x.marks, start), above(first.marks, start); !slices.Equal(a, b) {
+		if a, b := above(x.marks, start), above(first.marks, start); !slices.Equal(a, b) && !c.Compacted || !c.agree(a, b) {
 			return differ("above offset %d the copies of nodes %d and %d differ: %d and %d batches", start, n, first.node, len(a), len(b))
 		}
 	}
 	return nil
+}
+
+// same reports whether two copies have the same batch.
+func (c *Replicas) same(a, b Mark) bool {
+	if c.Compacted {
+		a.Sum, b.Sum = 0, 0
+	}
+	return a == b
+}
+
+// agree reports whether two lists of batches have nothing at the same place that is not the same (I15, survivors only).
+func (c *Replicas) agree(a, b []Mark) bool {
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0].Last < b[0].Base:
+			a = a[1:]
+		case b[0].Last < a[0].Base:
+			b = b[1:]
+		case !c.same(a[0], b[0]):
+			return false
+		default:
+			a, b = a[1:], b[1:]
+		}
+	}
+	return true
 }
 
 func above(marks []Mark, start int64) []Mark {

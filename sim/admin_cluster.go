@@ -289,7 +289,7 @@ func (r *run) ackedAt(at core.TopicPartition, offset int64) {
 	if t == nil {
 		return
 	}
-	x := c.of(at, t.ID, false, r.cfg.Set.Replicate())
+	x := c.of(at, t.ID, false, r.cfg.Set.Replicate(), r.isCleaned(at.Topic))
 	x.Acked(offset)
 	r.judged(x.Found())
 }

@@ -282,7 +282,7 @@ func (r *run) converged() string {
 	}
 	for t := range c.newest.Topics() {
 		for _, p := range t.Partitions {
-			x := c.of(core.TopicPartition{Topic: t.Name, Partition: p.ID}, t.ID, r.lossy(), r.cfg.Set.Replicate())
+			x := c.of(core.TopicPartition{Topic: t.Name, Partition: p.ID}, t.ID, r.lossy(), r.cfg.Set.Replicate(), r.isCleaned(t.Name))
 			if v := x.Converged(ids(p.Replicas)); v != nil {
 				return v.Subject + ": " + v.Detail
 			}

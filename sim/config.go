@@ -40,6 +40,7 @@ type topicConfig struct {
 	name       string
 	partitions int32
 	removable  bool // records may be removed from its front
+	compacted  compacted
 	configs    [][2]string
 	fixed      fixedSettings
 	factor     int16
@@ -247,6 +248,16 @@ func clientOptions(at *topology, id string, draw func(uint64) int) client.Option
 		RequestTime: core.Time(2+draw(8)) * core.Second, DialTime: 3 * core.Second,
 		RetryMin: core.Time(20+draw(80)) * core.Millisecond, InFlight: 1 + draw(5),
 	}
+}
+
+// topic finds a topic by its name.
+func (c *Config) topic(name string) *topicConfig {
+	for i := range c.Topics {
+		if c.Topics[i].name == name {
+			return &c.Topics[i]
+		}
+	}
+	return &topicConfig{}
 }
 
 // String is the configuration for a reader.

@@ -6,6 +6,7 @@ type Unreachable struct {
 	Mark, Why string
 	Alone     bool
 	Mixed     bool // other workloads than the mixed one do come there
+	Seldom    bool // so does the mixed one, so rarely that no campaign can be held to it
 }
 
 // UnreachableMarks need not be hit by a campaign. The list cannot rot: one that is hit, or that the source does not
@@ -21,18 +22,28 @@ var UnreachableMarks = append([]Unreachable{
 	{Mark: "link.api-versions-downgraded", Why: "the broker would have to be of an older release than who asks"},
 	{Mark: "link.reply-unasked", Why: "it fails the run by itself (I81)"},
 	{Mark: "link.reply-unreadable", Why: "it fails the run by itself (I81)"},
-}, append(append(append(
+}, append(append(append(append(
+	cleaning("log.clean", "log.clean-failed", "log.clean-given-up", "log.clean-large-batch", "log.clean-map-full", "log.clean-shell", "log.clean-throttled",
+		"log.cleaned", "log.swap", "log.swap-completed", "log.swap-undone", "log.uncleanable"),
 	alone("nobody else votes, follows or leads the metadata log",
 		"broker.forward-in-vain", "broker.proposal-lost", "broker.registers-again",
 		"quorum.back-down", "quorum.bad-batch", "quorum.bad-download", "quorum.bad-piece", "quorum.check-quorum", "quorum.download",
 		"quorum.download-dropped", "quorum.installed", "quorum.leader-ended", "quorum.not-elected",
-		"quorum.snapshot-adopted", "quorum.truncated", "quorum.two-leaders", "quorum.voted"),
+		"quorum.snapshot-adopted", "quorum.truncated", "quorum.two-leaders", "quorum.voted")...),
 	alone("there is no other replica of a partition",
 		"broker.fetch-of-stranger", "broker.isr-change-refused", "broker.isr-change-unanswered", "broker.replica-append-failed",
 		"broker.replica-bad-batch", "broker.replica-begins-anew", "broker.replica-session-lost", "broker.replica-taken-away",
 		"broker.replica-truncates", "broker.truncated-below-high", "log.cut", "log.restart")...),
 	alone("no other broker asks or is asked", "broker.no-producer-ids", "broker.peer-request-refused", "broker.peer-too-old")...),
 	alone("nobody else could lead", "broker.stops-as-leader", "shard.stale-load", "shard.stale-unload")...)...)
+
+// cleaning lists marks of the cleaner: in the mixed workload no topic is compacted but the coordinators', whose logs are short.
+func cleaning(marks ...string) (list []Unreachable) {
+	for _, m := range marks {
+		list = append(list, Unreachable{Mark: m, Why: "only the workload of compaction has logs that are dirty enough", Mixed: true, Seldom: true})
+	}
+	return list
+}
 
 // Holds reports whether the mark is out of reach of a campaign: alone says that every cluster has one node, mixed that the
 // workload is the mixed one.

@@ -111,6 +111,10 @@ func (r *run) lookAt(n *Node, l *log.Log) {
 	if n.ready {
 		r.settingsOf(l)
 	}
+	if r.cleaning != nil {
+		m, can := n.Machine.(member)
+		r.lookClean(n, l, !r.cfg.topology.many() || can && m.Leading(l.ID()) != nil)
+	}
 	for _, v := range checker.CheckReplica(prev, &cur) {
 		r.w.Fail(v.Invariant, v.Subject+": "+v.Detail)
 	}
@@ -155,6 +159,11 @@ func (r *run) files(n *Node) {
 		l := &r.oracle.logs[i]
 		dir := r.logDir(n, l.at)
 		segments := segmentsOf(n, dir)
+		for _, name := range n.Disk.Names(dir) {
+			if strings.HasSuffix(name, ".cleaned") || strings.HasSuffix(name, ".swap") {
+				r.w.Fail("I73", dir+": a clean stop left "+name)
+			}
+		}
 		for _, v := range checker.CheckSegments(checker.Partition{TopicID: l.at.Topic, Number: l.at.Partition}, segments) {
 			r.w.Fail(v.Invariant, v.Subject+": "+v.Detail)
 		}
@@ -164,7 +173,7 @@ func (r *run) files(n *Node) {
 			continue
 		}
 		start := max(pointIn(string(starts), l.at), segments[0].Base)
-		for _, v := range checker.CheckEpochs(checker.Partition{TopicID: l.at.Topic, Number: l.at.Partition}, segments, epochs, start) {
+		for _, v := range checker.CheckEpochs(checker.Partition{TopicID: l.at.Topic, Number: l.at.Partition}, segments, epochs, start, l.compacted) {
 			r.w.Fail(v.Invariant, v.Subject+": "+v.Detail)
 		}
 	}

@@ -77,6 +77,7 @@ type copySeen struct {
 	version            core.PartitionEpoch
 	asked              int
 	dir                string
+	swaps              int
 	segment, next      core.Offset // where the next batch is read: the segment's base, the offset
 	pos                int64       // in the segment
 	last               checker.Standing
@@ -94,7 +95,7 @@ func newCluster(voters []int32, nodes int) *cluster {
 		nodes: make([]clusterNode, nodes), ends: map[core.TopicPartition]int32{}}
 }
 
-func (c *cluster) of(at core.TopicPartition, topic core.TopicID, lossy, memory bool) *copies {
+func (c *cluster) of(at core.TopicPartition, topic core.TopicID, lossy, memory, compacted bool) *copies {
 	key := copyKey{topic, at.Partition}
 	if at == quorum.Partition {
 		key = copyKey{topic: quorum.TopicID}
@@ -109,6 +110,7 @@ func (c *cluster) of(at core.TopicPartition, topic core.TopicID, lossy, memory b
 	}
 	x.Lossy = (lossy || memory && strings.HasPrefix(at.Topic, "churn")) && !syncedAlways(at.Topic) // of such a topic the ledger knows nothing
 	x.Memory = memory && !syncedAlways(at.Topic)
+	x.Compacted = compacted
 	c.index[key] = len(c.copies)
 	c.copies = append(c.copies, x)
 	return x
@@ -241,6 +243,11 @@ func (r *run) lookCopy(at int, n *Node, m member, node *quorum.Node, l *log.Log)
 	if s.Leads {
 		x.c.Leads(&s)
 	}
+	if swaps := l.Swaps(); swaps != x.swaps { // the segment that was read last may be another now
+		if x.swaps = swaps; x.segment != l.Active() {
+			x.pos = 1 << 40
+		}
+	}
 	r.readOn(at, n, l, x)
 	if r.w.Trace != nil {
 		r.w.tracef("%s has %s", n.Name, x.c.describe(&s))
@@ -293,7 +300,7 @@ func (r *run) overdue(at int, n *Node, m member) {
 // meet finds the judge of a log that is seen for the first time in a life.
 func (r *run) meet(at int, n *Node, l *log.Log, x *copySeen) {
 	p := l.Partition()
-	x.c = r.cluster.of(p, l.TopicID(), r.lossy(), r.cfg.Set.Replicate())
+	x.c = r.cluster.of(p, l.TopicID(), r.lossy(), r.cfg.Set.Replicate(), r.isCleaned(p.Topic))
 	x.dir = n.Machine.(member).Store().Path(l.Place()) + "/" + p.Topic + "-" + strconv.Itoa(int(p.Partition)) + "/"
 	for i := range r.cluster.nodes[at].logs { // it was here before in this life, and was deleted
 		if o := &r.cluster.nodes[at].logs[i]; o != x && o.c == x.c {
@@ -413,7 +420,7 @@ func (r *run) lookImage(at int, n *Node, v *clusterNode, img *image.Image) {
 			if least < 0 {
 				least = int(image.View{Image: img, Node: core.NodeID(nodeID(at)), Static: nil}.Topic(t.Name, "min.insync.replicas").Int())
 			}
-			x := c.of(core.TopicPartition{Topic: t.Name, Partition: p.ID}, t.ID, r.lossy(), r.cfg.Set.Replicate())
+			x := c.of(core.TopicPartition{Topic: t.Name, Partition: p.ID}, t.ID, r.lossy(), r.cfg.Set.Replicate(), r.isCleaned(t.Name))
 			reg := checker.Registration{Leader: int32(p.Leader), LeaderEpoch: int32(p.LeaderEpoch), Epoch: int32(p.Epoch), Replicas: ids(p.Replicas),
 				ISR: ids(p.ISR), ELR: ids(p.ELR), MinISR: min(least, len(p.Replicas))}
 			if r.w.Trace != nil {

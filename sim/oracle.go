@@ -42,9 +42,12 @@ type Oracle struct {
 // logOf is what is known of one partition.
 type logOf struct {
 	at        core.TopicPartition
-	removable bool    // retention or DeleteRecords may remove from its front
-	damaged   bool    // a fault destroyed synced bytes of it
-	anew      []int64 // where copies of it began anew, since the leader's log started above all that they had; sorted
+	removable bool // retention or DeleteRecords may remove from its front
+	compacted bool // the cleaner may remove from anywhere
+	passes    []checker.Pass
+	begun     core.Time // when the audit came here first; 0: it has not
+	damaged   bool      // a fault destroyed synced bytes of it
+	anew      []int64   // where copies of it began anew, since the leader's log started above all that they had; sorted
 	ids       []uint64
 	read      []uint8 // by offset: a bit for each group, the highest one for the audit
 	start     int64   // greatest log start that was answered
@@ -65,6 +68,8 @@ type sent struct {
 	offset         int64 // there; -1
 	fate           fate
 	seen           bool
+	tombstone      bool
+	key            int32 // of a record of a compacted topic, from 1; 0: it has none
 	invoke, settle core.Time
 }
 
@@ -265,13 +270,18 @@ func (o *Oracle) Got(r int, at core.TopicPartition, offset int64, id uint64, now
 	rec.seen = true
 	o.place(i, offset, id, "read")
 	l, p := &o.logs[i], &o.readers[r]
-	if next := p.next[i]; next >= 0 && offset != next && !(offset > next && l.removable) && !o.Rewritable && !l.damaged {
+	if next := p.next[i]; next >= 0 && offset != next && !(offset > next && (l.removable || l.compacted)) && !o.Rewritable && !l.damaged {
 		o.fail("I78", "%s-%d: a reader at offset %d was given %d", at.Topic, at.Partition, next, offset)
 	}
 	if next := p.next[i]; next >= 0 && offset > next && l.damaged && o.OnSkip != nil {
 		o.OnSkip(at, next)
+	} else if next >= 0 && offset > next && l.compacted {
+		l.passes = append(l.passes, checker.Pass{Consumer: r, From: next, To: offset, At: int64(now)})
 	}
 	p.next[i] = offset + 1
+	if p.group == auditBit && l.begun == 0 {
+		l.begun = now
+	}
 	if p.group >= 0 && offset < int64(len(l.read)) {
 		l.read[offset] |= 1 << p.group
 	}
@@ -382,6 +392,9 @@ func (o *Oracle) finalRecord(l *logOf, off int64, id uint64, first int64, groups
 	if off < first {
 		return
 	}
+	if l.read[off]>>auditBit == 0 && l.compacted {
+		return // compactedLog
+	}
 	if l.read[off]>>auditBit == 0 {
 		if rec.fate == did && s.acks != 0 {
 			o.fail("I25", "%s-%d offset %d: acknowledged record %s is lost", l.at.Topic, l.at.Partition, off, name(id))
@@ -391,7 +404,7 @@ func (o *Oracle) finalRecord(l *logOf, off int64, id uint64, first int64, groups
 		return
 	}
 	for g := range groups {
-		if l.read[off]>>g&1 == 0 && !l.removable {
+		if l.read[off]>>g&1 == 0 && !l.removable && !l.compacted {
 			o.fail("I80", "%s-%d offset %d: group %d never read record %s", l.at.Topic, l.at.Partition, off, g, name(id))
 		}
 	}
@@ -430,7 +443,7 @@ func (o *Oracle) Logs() []checker.Log {
 	for i := range logs {
 		l := &o.logs[i]
 		kept[i] = o.firstKept(l)
-		logs[i] = checker.Log{Partition: checker.Partition{TopicID: l.at.Topic, Number: l.at.Partition}, Retains: !l.removable, Lossy: o.Rewritable || l.damaged}
+		logs[i] = checker.Log{Partition: checker.Partition{TopicID: l.at.Topic, Number: l.at.Partition}, Retains: !l.removable, Compacted: l.compacted, Lossy: o.Rewritable || l.damaged}
 	}
 	o.reserve(logs)
 	values := make([]checker.Value, 0, o.sentCount())
@@ -462,7 +475,7 @@ func (o *Oracle) Logs() []checker.Log {
 		list := o.records[p.first : p.first+p.count]
 		from := len(records)
 		out := checker.Poll{Partition: l.Partition, Consumer: int(p.reader), Invoke: int64(p.at), Return: int64(p.at), From: list[0].offset,
-			Next: list[len(list)-1].offset + 1, High: -1, Start: -1, Fresh: p.fresh || o.logs[p.log].removable || o.logs[p.log].damaged}
+			Next: list[len(list)-1].offset + 1, High: -1, Start: -1, Fresh: p.fresh || o.logs[p.log].removable || o.logs[p.log].compacted || o.logs[p.log].damaged}
 		for _, g := range list {
 			records = append(records, checker.Record{Offset: g.offset, Value: checker.Value(g.id) + 1})
 			if o.readers[p.reader].group == auditBit && g.offset >= kept[p.log] {

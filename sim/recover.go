@@ -103,7 +103,7 @@ func (r *run) starting(n *Node) {
 		p := &w.promised[i]
 		p.judged, p.batches, p.epoch = false, nil, -1
 		dir := r.logDir(n, p.partition)
-		r.eachSegment(n, dir, func(base int64, file []byte) {
+		r.eachRecovered(n, dir, func(base int64, file []byte) {
 			list, _, _ := checker.ReadSegment(file)
 			p.batches = append(p.batches, list...)
 		})
@@ -185,6 +185,55 @@ func (r *run) eachSegment(n *Node, dir string, look func(base int64, file []byte
 	}
 }
 
+// eachRecovered shows the segments of a directory that a crash has left, as a swap that had begun to count makes them: its .log.swap in
+// place of all that it covers. One whose other files are still called .cleaned does not count (I73).
+func (r *run) eachRecovered(n *Node, dir string, look func(base int64, file []byte)) {
+	names := n.Disk.Names(dir)
+	swap := int64(-1)
+	for _, name := range names {
+		if base, is := strings.CutSuffix(name, ".swap"); is {
+			if offset, is := segmentBase(base); is {
+				swap = offset
+			}
+		}
+	}
+	for _, name := range names {
+		if base, is := strings.CutSuffix(name, ".cleaned"); is && swap >= 0 && offsetOf(base) <= swap {
+			swap = -1
+		}
+	}
+	if swap < 0 {
+		r.eachSegment(n, dir, look)
+		return
+	}
+	r.deedIn(Compaction, deedSwapSeen)
+	file, _ := n.Disk.File(dir + "/" + segmentName(core.Offset(swap)) + ".swap")
+	list, _, _ := checker.ReadSegment(file)
+	end := swap
+	if len(list) > 0 {
+		end = list[len(list)-1].Last + 1
+	}
+	shown := false
+	r.eachSegment(n, dir, func(base int64, old []byte) {
+		if base >= swap && !shown {
+			look(swap, file)
+			shown = true
+		}
+		if base < swap || base >= end {
+			look(base, old)
+		}
+	})
+	if !shown {
+		look(swap, file)
+	}
+}
+
+// offsetOf reads the offset that a file's name begins with.
+func offsetOf(name string) int64 {
+	offset, _ := strconv.ParseInt(strings.TrimLeft(name[:min(20, len(name))], "0"), 10, 64)
+	return offset
+}
+
 // recovered judges a log that a new life has loaded.
 func (r *run) recovered(n *Node, l *log.Log) {
 	w := &r.watch[n.at]
@@ -202,6 +251,9 @@ func (r *run) recovered(n *Node, l *log.Log) {
 			if int64(l.End()) < p.durable {
 				r.w.Fail("I25", at.String()+" is served up to "+strconv.FormatInt(int64(l.End()), 10)+", and the checkpoint promises "+strconv.FormatInt(p.durable, 10))
 			}
+			continue
+		}
+		if l.Swaps() > 0 || l.Cleaning().On { // it has been cleaned in this life already
 			continue
 		}
 		var after []checker.Batch

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"klamm/checker"
@@ -101,7 +102,8 @@ type run struct {
 	exits       int    // of the broker, of its own, since healing
 	lastLife    uint32 // of the broker, at stageEnd
 	stageAt     core.Time
-	player      player // nil: the workload has none
+	player      player      // nil: the workload has none
+	cleaning    *cleanWatch // nil: nothing is cleaned
 	deeds       []uint64
 }
 
@@ -460,6 +462,12 @@ func (r *run) audited() bool {
 		if l.removable || l.damaged || r.oracle.Rewritable {
 			continue
 		}
+		if l.compacted {
+			if !r.groupsAt(l) {
+				return false
+			}
+			continue
+		}
 		for off := range l.ids {
 			if l.ids[off] == 0 || l.read[off]>>auditBit == 0 {
 				continue
@@ -472,6 +480,20 @@ func (r *run) audited() bool {
 		}
 	}
 	return r.whole() == "" && r.converged() == "" && (r.player == nil || r.player.audited() == "")
+}
+
+// groupsAt reports whether a member of each group stands at the end of a compacted log: what lies between may be gone since the
+// audit read it.
+func (r *run) groupsAt(l *logOf) bool {
+	for g := range r.cfg.Groups {
+		if !slices.ContainsFunc(r.members, func(m *reading) bool {
+			position, _ := m.c.Position(l.at)
+			return m.group == fmt.Sprintf("g%d", g) && int64(position) >= l.audited
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *run) judge() {

@@ -123,6 +123,9 @@ func (a *producing) burst(now core.Now, out *core.Out) {
 			rec.Partition = client.AnyPartition
 			rec.Key = []byte{byte(x >> 34 & 7)}
 		}
+		if t.compacted.on {
+			t.compacted.record(a.r.oracle, &rec, id, x>>20^x<<3)
+		}
 		if a.p.Send(now, rec, out) == 0 {
 			a.r.oracle.Resolved(id, core.TopicPartition{}, -1, didNot, w.now)
 			return
@@ -237,7 +240,7 @@ func (a *reading) poll(now core.Now, out *core.Out) bool {
 	}
 	list := a.c.Poll(now, limit, out)
 	for _, m := range list {
-		id, ok := readValue(m.Value)
+		id, ok := readID(&m)
 		if !ok {
 			a.r.oracle.fail("I06", "%s-%d offset %d: the bytes of record %s are wrong", m.At.Topic, m.At.Partition, m.Offset, name(id))
 			return false

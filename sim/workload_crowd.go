@@ -169,7 +169,13 @@ func (c *crowd) make(now core.Now, m *crowder, x uint64) {
 	for range m.count {
 		id := c.r.oracle.Sent(m.sender, m.at.Topic, c.r.w.now)
 		m.ids = append(m.ids, id)
-		b.Add(now.Wall.Millis(), nil, makeValue(id, 20), nil)
+		var key []byte
+		if t := c.r.cfg.topic(m.at.Topic); t.compacted.on {
+			number := 1000 + int32(m.pid&0xff)
+			key = []byte("key" + strconv.Itoa(int(number)))
+			c.r.oracle.Keyed(id, number, false)
+		}
+		b.Add(now.Wall.Millis(), key, makeValue(id, 20), nil)
 	}
 	m.batch = b.Finish(0)
 }

@@ -15,6 +15,7 @@ type Workload uint8
 const (
 	Mixed Workload = iota
 	Groups
+	Compaction
 	workloadCount
 )
 
@@ -57,6 +58,8 @@ func registry() [workloadCount]workload {
 		Mixed: {name: "mixed", about: "producers, readers, groups, an admin, and clients that mean no good"},
 		Groups: {name: "groups", about: "many members, which come, go, return under their instance id; coordinators that move; offsets that are reset",
 			draw: drawGroups, plan: planGroups, play: playGroups, deeds: groupDeeds()},
+		Compaction: {name: "compaction", about: "topics of few keys, tombstones among their records, whose small segments are cleaned again and again",
+			draw: drawCompaction, play: playCompaction, deeds: compactionDeeds()},
 	}
 }
 
@@ -109,6 +112,13 @@ func (d *drawing) ms(from, more int) core.Time { return core.Time(from+d.n(more)
 func (cfg *Config) drawWorkload(c Chooser) {
 	if row := cfg.Workload.row(); row.draw != nil {
 		row.draw(cfg, &drawing{c, uint64(cfg.Workload) << 8})
+	}
+}
+
+// deedIn is deed, if the run's workload is this one.
+func (r *run) deedIn(w Workload, i int) {
+	if r.cfg.Workload == w {
+		r.deed(i)
 	}
 }
 

@@ -174,7 +174,7 @@ func marksJudged(source []string, hit []sim.Count, alone, mixed bool) (never, wr
 		}
 	}
 	for _, u := range sim.UnreachableMarks {
-		if isHit(u.Mark) && u.Holds(alone, mixed) || !slices.Contains(source, u.Mark) {
+		if isHit(u.Mark) && u.Holds(alone, mixed) && !u.Seldom || !slices.Contains(source, u.Mark) {
 			wrong = append(wrong, u.Mark)
 		}
 	}

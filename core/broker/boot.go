@@ -146,7 +146,7 @@ func (b *Broker) loadLogs(now core.Now, out *core.Out) {
 	cfg.Table, cfg.FileBase, cfg.Generator = tableStore, storeFiles, b.boot.key
 	cfg.Durability, cfg.RetentionCheck = b.cfg.Durability, b.cfg.RetentionCheck
 	cfg.CheckpointTime, cfg.CheckpointBytes = min(cfg.CheckpointTime, b.cfg.CheckpointTime), b.cfg.Internal.CheckpointBytes
-	cfg.Sizes = b.cfg.Internal.Log
+	cfg.Sizes, cfg.Cleaner = b.cfg.Internal.Log, b.cfg.Cleaner
 	b.store = log.NewStore(cfg)
 	for at := range b.dirs {
 		if why := b.dirs[at].why; why != "" {

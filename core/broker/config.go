@@ -94,6 +94,7 @@ type Config struct {
 	CheckpointTime core.Time // log.flush.offset.checkpoint.interval.ms
 	RetentionCheck core.Time
 	LoadsAtOnce    int
+	Cleaner        log.CleanerConfig
 	LagMax         core.Time // replica.lag.time.max.ms
 	DirFailureWait core.Time // log.dir.failure.timeout.ms
 
@@ -181,6 +182,7 @@ var internalSettings = []internalSetting{
 	{internalPrefix + "group.sweep.offsets", group.SweepMax, 1},                              // of one step of expiry
 	{internalPrefix + "log.borders", int64(log.DefaultSizes().Borders), 1},                   // newest batch borders kept per log
 	{internalPrefix + "log.checkpoint.bytes", log.DefaultStoreConfig("").CheckpointBytes, 1}, // that a checkpoint lags at most
+	{internalPrefix + "log.clean.rows", log.DefaultCleanerConfig().Rows, 1},                  // records of one step of cleaning
 	{internalPrefix + "log.rewrite.bytes", log.DefaultSizes().RewriteBytes, 1},               // of one step of writing doubtful bytes anew
 	{internalPrefix + "log.scan.batches", log.DefaultSizes().ScanRows, 1},                    // of one step of a recovery
 	{internalPrefix + "log.scan.bytes", log.DefaultSizes().ScanBytes, 1},                     // likewise
@@ -463,6 +465,7 @@ func (p *parser) numbers(c *Config) {
 
 	c.CheckpointTime = p.ms("log.flush.offset.checkpoint.interval.ms")
 	c.RetentionCheck = p.ms("log.retention.check.interval.ms")
+	p.cleaner(c)
 	c.LoadsAtOnce = int(p.int("num.recovery.threads.per.data.dir"))
 	c.LagMax = p.ms("replica.lag.time.max.ms")
 	c.DirFailureWait = p.ms("log.dir.failure.timeout.ms")
@@ -503,4 +506,17 @@ func (p *parser) numbers(c *Config) {
 	}
 	c.MetadataSegmentBytes = p.int("metadata.log.segment.bytes")
 	c.MetadataSegmentTime = p.ms("metadata.log.segment.ms")
+}
+
+// cleaner reads log.cleaner.*. Apache Kafka reads with one buffer for each thread and writes with another.
+func (p *parser) cleaner(c *Config) {
+	tasks := p.int("log.cleaner.threads")
+	c.Cleaner = log.CleanerConfig{
+		Off: !p.bool("log.cleaner.enable") || tasks == 0, Tasks: int(max(1, tasks)), MapBytes: p.int("log.cleaner.dedupe.buffer.size"),
+		LoadMillionths: p.view.Broker("log.cleaner.io.buffer.load.factor").Scaled(1_000_000),
+		ChunkBytes:     max(1, p.int("log.cleaner.io.buffer.size")/max(1, tasks)/2),
+		Rows:           p.size("log.clean.rows"),
+		BytesPerSecond: p.view.Broker("log.cleaner.io.max.bytes.per.second").Scaled(1),
+		Backoff:        max(core.Millisecond, p.ms("log.cleaner.backoff.ms")),
+	}
 }

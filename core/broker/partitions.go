@@ -360,6 +360,7 @@ func (b *Broker) imageChanged(now core.Now, d *image.Delta, out *core.Out) {
 			b.reconfigure(now, r.Name, out)
 		case image.BrokerResource:
 			b.reconfigureBroker()
+			b.store.SetCleaner(now, b.cfg.Cleaner)
 			for t := range b.img.Topics() {
 				b.reconfigure(now, t.Name, out)
 			}
@@ -506,6 +507,8 @@ func (b *Broker) topicConfig(topic string) log.Config {
 	}
 	c.FlushMessages, c.FlushTime = number("flush.messages"), ms("flush.ms")
 	c.DeleteDelay = ms("file.delete.delay.ms")
+	c.MinDirtyShare = v.Topic(topic, "min.cleanable.dirty.ratio").Scaled(1_000_000)
+	c.MinCompactionLag, c.MaxCompactionLag, c.DeleteRetention = ms("min.compaction.lag.ms"), ms("max.compaction.lag.ms"), ms("delete.retention.ms")
 	c.AppendTime = v.Topic(topic, "message.timestamp.type").Text == "LogAppendTime"
 	c.TimestampBeforeMax, c.TimestampAfterMax = ms("message.timestamp.before.max.ms"), ms("message.timestamp.after.max.ms")
 	c.Preallocate = v.Topic(topic, "preallocate").Bool()

@@ -149,7 +149,7 @@ type reading struct {
 	readyOf  core.Epoch
 
 	passed    core.Offset // the position at the last Poll: what an automatic commit may say
-	passedOf  core.Epoch  // of the last record handed over
+	passedOf  core.Epoch  // of the last record handed over, or of a batch behind it without any
 	committed core.Offset // the last commit of passed that was sent
 }
 

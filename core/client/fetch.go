@@ -306,7 +306,7 @@ func (c *Consumer) decode(now core.Now, r *reading, out *core.Out) bool {
 			continue
 		}
 		if v.IsControl() || ch.skips(v) {
-			r.position = v.LastOffset() + 1
+			r.position, r.passedOf = v.LastOffset()+1, v.LeaderEpoch()
 			continue
 		}
 		if !c.unpack(now, r, v, out) {
@@ -315,7 +315,9 @@ func (c *Consumer) decode(now core.Now, r *reading, out *core.Out) bool {
 		if len(r.ready) > 0 {
 			return true
 		}
-		r.position = r.readyEnd
+		// Compaction removed its records. The position behind it is one of its epoch all the same: with that of the record before,
+		// the log would seem to have been cut.
+		r.position, r.passedOf = r.readyEnd, r.readyOf
 	}
 	return false
 }

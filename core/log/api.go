@@ -46,7 +46,11 @@ type Config struct {
 	Preallocate        bool
 	ProducerExpiry     core.Time
 	Durability         Durability
-	VerifyTransactions bool // the first batch of a transaction needs a Guard
+	VerifyTransactions bool      // the first batch of a transaction needs a Guard
+	MinDirtyShare      int64     // min.cleanable.dirty.ratio, in millionths
+	MinCompactionLag   core.Time // no younger record is cleaned
+	MaxCompactionLag   core.Time // an older record is not left uncleaned; Never: no limit
+	DeleteRetention    core.Time // tombstones and markers stay so long after they became clean
 }
 
 // DefaultConfig returns Kafka's defaults, with durability Synced.
@@ -57,6 +61,7 @@ func DefaultConfig() Config {
 		RetentionBytes: -1, RetentionTime: 168 * hour, MaxMessageBytes: 1048588, Delete: true,
 		FlushMessages: 1<<63 - 1, FlushTime: core.Never, DeleteDelay: core.Minute,
 		TimestampBeforeMax: core.Never, TimestampAfterMax: hour, ProducerExpiry: 24 * hour,
+		MinDirtyShare: millionths / 2, MaxCompactionLag: core.Never, DeleteRetention: 24 * hour,
 	}
 }
 
@@ -72,6 +77,7 @@ type StoreConfig struct {
 	LoadsAtOnce     int
 	Generator       [32]byte // key of the generator for names of deleted directories
 	Sizes           Sizes
+	Cleaner         CleanerConfig
 }
 
 // Sizes are bounds of single steps and of what is kept in memory. Nothing that anyone sees depends on them but speed; yet a
@@ -97,7 +103,7 @@ func DefaultSizes() Sizes {
 func DefaultStoreConfig(dirs ...string) StoreConfig {
 	return StoreConfig{
 		Dirs: dirs, Table: 2, FileBase: 1 << 40, CheckpointTime: 5 * core.Second, CheckpointBytes: 64 << 20,
-		RetentionCheck: 5 * core.Minute, LoadsAtOnce: 16, Sizes: DefaultSizes(),
+		RetentionCheck: 5 * core.Minute, LoadsAtOnce: 16, Sizes: DefaultSizes(), Cleaner: DefaultCleanerConfig(),
 	}
 }
 

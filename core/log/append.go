@@ -64,6 +64,7 @@ func (s *Store) AppendExact(now core.Now, id LogID, b []byte, out *core.Out) App
 	from := 0
 	for at := 0; at < len(b); {
 		v, _, _ := batch.First(b[at:])
+		l.gaps = l.gaps || v.BaseOffset() > l.end
 		if l.active().full(v, v.LastOffset(), now, &l.cfg) && at > from {
 			s.write(l, b[from:at], out)
 			from = at
@@ -79,13 +80,13 @@ func (s *Store) AppendExact(now core.Now, id LogID, b []byte, out *core.Out) App
 }
 
 // follows reports whether a replicated batch may stand at next. A log without any batch may begin inside of one,
-// since a log start that DeleteRecords set may lie there.
+// since a log start that DeleteRecords set may lie there, and where the leader's was compacted, behind it.
 func follows(l *Log, v batch.View, next core.Offset) bool {
 	if v.LastDelta() < 0 || v.BaseOffset() < 0 || v.LastOffset() < v.BaseOffset() || v.LastOffset()-next > math.MaxInt32 {
 		return false // the last: a segment, which may begin at next, counts offsets in 31 bits
 	}
 	if g := l.active(); next == l.end && len(l.segs) == 1 && g.size == 0 {
-		return v.LastOffset() >= next && v.BaseOffset() <= next
+		return v.LastOffset() >= next
 	}
 	return v.BaseOffset() >= next
 }
@@ -162,6 +163,9 @@ func (s *Store) wanted(l *Log) core.Offset {
 func (s *Store) pump(now core.Now, l *Log, out *core.Out) {
 	if l.busy || l.state != online && !l.finishing() {
 		return
+	}
+	if !s.gapsKnown(l, out) {
+		return // pointWritten pumps again
 	}
 	if l.cut != nil && l.cut.stage == cutPoint { // a sync would raise again what the cut has lowered
 		return

@@ -24,6 +24,7 @@ type dirBoot struct {
 	listed []core.Entry
 	points [pointKinds][]checkpointRow
 	kind   pointKind
+	gaps   bool // any log may have gaps
 }
 
 type bootStage uint8
@@ -134,7 +135,9 @@ func (s *Store) readSmall(o core.Op, path string, n int64, out *core.Out) {
 func (d *directory) pointRead(ev *core.Event) {
 	b := &d.boot
 	rows, ok := parseCheckpoint(ev.Data)
-	if ok = ok && (ev.Err == core.OK || ev.Err == core.ShortRead); !ok && b.kind != pointHigh {
+	if ok = ok && (ev.Err == core.OK || ev.Err == core.ShortRead); !ok && b.kind == pointClean {
+		b.gaps = true // every log may have been cleaned, and is dirty from its start on
+	} else if !ok && b.kind != pointHigh {
 		d.damaged = pointFiles[b.kind] + " is damaged"
 	}
 	b.points[b.kind] = rows
@@ -205,6 +208,8 @@ func (s *Store) bootLog(at int, p Partition, as standing, name string) {
 	for kind := range pointKinds {
 		l.saved[kind], _ = rowOf(d.boot.points[kind], p)
 	}
+	_, l.gapsSaved = rowOf(d.boot.points[pointClean], p)
+	l.gaps, l.cleanPoint = l.gapsSaved || d.boot.gaps, l.saved[pointClean]
 	l.start, l.wantStart, l.high = l.saved[pointStart], l.saved[pointStart], l.saved[pointHigh]
 	s.boot.waiting = append(s.boot.waiting, l.id)
 }

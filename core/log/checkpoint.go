@@ -15,10 +15,11 @@ const (
 	pointRecovery pointKind = iota // what is known to be durable, and written anew where that was in doubt
 	pointStart                     // log starts
 	pointHigh                      // high watermarks
+	pointClean                     // clean points; a row says too that the log may have gaps, see gapsKnown
 	pointKinds
 )
 
-var pointFiles = [pointKinds]string{"recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "replication-offset-checkpoint"}
+var pointFiles = [pointKinds]string{"recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "replication-offset-checkpoint", "cleaner-offset-checkpoint"}
 
 // point is the state of one checkpoint file of one directory.
 type point struct {
@@ -213,7 +214,10 @@ func (s *Store) writePoint(at int, kind pointKind, out *core.Out) {
 		} else if l.state == online {
 			l.saving[kind] = l.pointOf(kind)
 		}
-		if kind != pointStart || l.saving[kind] > 0 {
+		if kind == pointClean {
+			l.gapsSaving = l.gaps
+		}
+		if kind == pointClean && l.gaps || kind != pointClean && (kind != pointStart || l.saving[kind] > 0) {
 			rows = append(rows, checkpointRow{l.p, l.saving[kind]})
 		}
 	}
@@ -226,6 +230,8 @@ func (l *Log) pointOf(kind pointKind) core.Offset {
 		return l.recoveryPoint()
 	case pointStart:
 		return l.wantStart
+	case pointClean:
+		return l.cleanPoint
 	}
 	return l.high
 }
@@ -265,7 +271,9 @@ func (s *Store) pointWritten(now core.Now, at int, kind pointKind, err core.Errn
 	all := s.all()
 	for _, id := range all {
 		if l := s.logs[id]; l.place == at {
-			l.saved[kind] = l.saving[kind]
+			if l.saved[kind] = l.saving[kind]; kind == pointClean {
+				l.gapsSaved = l.gapsSaving
+			}
 		}
 	}
 	if pt.again {
@@ -281,9 +289,21 @@ func (s *Store) pointWritten(now core.Now, at int, kind pointKind, err core.Errn
 		if kind == pointStart {
 			s.started(now, l, out)
 		}
+		if kind == pointClean {
+			s.pump(now, l, out)
+		}
 		s.pointed(l, out)
 		s.cutReady(now, l, out)
 		s.beginCreate(l, out)
 	}
 	s.stopStep(now, out)
+}
+
+// gapsKnown reports whether the checkpoint of the cleaner has a row for a log that may have gaps between its batches, and has it
+// written if not. Nothing of such a log counts as durable before: recovery takes a gap for damage in any other log.
+func (s *Store) gapsKnown(l *Log, out *core.Out) bool {
+	if l.gaps && !l.gapsSaved && !(s.dirs[l.place].points[pointClean].writing && l.gapsSaving) {
+		s.writePoint(l.place, pointClean, out)
+	}
+	return !l.gaps || l.gapsSaved
 }

@@ -21,6 +21,7 @@ func (s *Store) CreateIn(now core.Now, at int, p Partition, topic core.TopicID, 
 	_, there := s.byName[p]
 	core.Must(!there, "a partition has one log")
 	l := &Log{p: p, topic: topic, cfg: effective(p.Topic, cfg), known: true, state: creating, flushAt: core.Never, epochsSaved: -1}
+	s.policy(now, l, out)
 	s.createIn(at, l, out)
 	return l.id
 }

@@ -43,6 +43,13 @@
 // one is in flight, more is written, and one sync takes it all: group commit. A log that was cut meanwhile (cuts)
 // does not believe it. A failed one is final.
 //
+// # Cleaning
+//
+// A compacted log keeps, of each key, the last record. cleaner.go looks every now and then for the log with the greatest dirty
+// share, clean.go cleans it in bounded steps beside everything else, swap.go puts what comes of it in the place of the old
+// segments, and loadswap.go completes a swap that a crash has interrupted. Batches keep their offsets, so there are gaps between
+// them, here and wherever such a log is copied to; cleaner-offset-checkpoint has a row for each log that may have some.
+//
 // # Recovery
 //
 // recovery-point-offset-checkpoint is what is known to be durable. After an unclean stop everything from the segment

@@ -38,12 +38,20 @@ type load struct {
 	checks     bool         // everything from the segment at check on is to be scanned
 	check      core.Offset
 	hurt       hurt // of a damaged log, see repair.go
+	swap       *reswap
 }
 
 type loadStage uint8
 
 const (
-	loadList loadStage = iota
+	loadList     loadStage = iota
+	loadSwapScan           // a swap is being completed, see loadswap.go
+	loadSwapOld
+	loadSwapCleared
+	loadSwapNames
+	loadSwapNamed
+	loadSwapLast
+	loadSwapDone
 	loadTidy
 	loadTopic
 	loadEpochs
@@ -76,7 +84,9 @@ const (
 )
 
 // loadsAtBoot reports whether the log is one of those that boot counts as being loaded.
-func (l *Log) loadsAtBoot() bool { return l.state == loading && !l.reload && !l.placed && l.load != nil }
+func (l *Log) loadsAtBoot() bool {
+	return l.state == loading && !l.reload && !l.placed && l.load != nil
+}
 
 func (l *Log) finishing() bool {
 	return l.state == loading && l.load != nil && l.load.stage == loadFinish
@@ -97,6 +107,10 @@ func (s *Store) loadStep(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 	switch d.stage {
 	case loadList:
 		s.loadListed(now, l, ev, out)
+	case loadSwapScan:
+		s.swapWalked(l, ev, out)
+	case loadSwapCleared, loadSwapNamed, loadSwapLast, loadSwapDone:
+		s.reswapSynced(l, out)
 	case loadTopic:
 		if id, ok := parseTopic(ev.Data); ok {
 			l.topic = id
@@ -158,17 +172,16 @@ func (s *Store) loadListed(now core.Now, l *Log, ev *core.Event, out *core.Out) 
 	d := l.load
 	d.files = core.ParseList(ev.Data)
 	slices.SortFunc(d.files, func(a, b core.Entry) int { return strings.Compare(a.Name, b.Name) })
+	swap := s.findSwap(l, out)
 	for _, e := range d.files {
 		switch {
 		case e.Size < 0:
-		case strings.HasSuffix(e.Name, ".swap"):
-			s.fail(l, "a compaction by another broker was interrupted ("+e.Name+"): let that broker finish it", out)
-			return
+		case strings.HasSuffix(e.Name, swapSuffix):
 		case strings.HasSuffix(e.Name, ".deleted"), strings.HasSuffix(e.Name, ".cleaned"), strings.HasSuffix(e.Name, ".tmp"):
 			if !l.reload { // after a cut none is left over, but another's may be in use: quorum-state.tmp
 				out.Remove(s.start(l, op{kind: opLoose}), l.dir+"/"+e.Name)
 			}
-		default:
+		case !swap:
 			if base, ok := parseName(e.Name, ".log"); ok {
 				if e.Size > 1<<31-1 {
 					s.fail(l, e.Name+" is larger than a segment can be", out)
@@ -183,6 +196,9 @@ func (s *Store) loadListed(now core.Now, l *Log, ev *core.Event, out *core.Out) 
 				d.snaps = append(d.snaps, at)
 			}
 		}
+	}
+	if swap {
+		return
 	}
 	slices.Reverse(d.snaps)
 	s.dropOrphans(l, out)

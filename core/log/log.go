@@ -71,6 +71,15 @@ type Log struct {
 	aging bool // a look whether a segment is as old as its time index says is under way,
 	aged  aged // and what it came to
 
+	gaps        bool        // its offsets may have gaps between batches, and recovery has to know: see checkpoint.go
+	gapsSaving  bool        // as the checkpoint of the cleaner is being written
+	gapsSaved   bool        // as it has it
+	cleanPoint  core.Offset // below it the log is clean
+	clean       *cleaning
+	uncleanable string // why it is not cleaned any more
+	firsts      int    // reads of a segment's first header
+	swaps       int    // segments swapped in, in this life
+
 	made   created
 	load   *load
 	reload bool // it is being loaded after a cut, not at boot
@@ -210,8 +219,21 @@ func (s *Store) SetConfig(now core.Now, id LogID, cfg Config, out *core.Out) {
 		return
 	}
 	l.cfg, l.known = effective(l.p.Topic, cfg), true
+	s.policy(now, l, out)
 	if l.state == online {
 		s.pump(now, l, out)
+	}
+}
+
+// policy heeds what a log's configuration says of cleaning.
+func (s *Store) policy(now core.Now, l *Log, out *core.Out) {
+	if !l.cfg.Compact {
+		s.giveUpClean(now, l, out)
+		return
+	}
+	l.gaps = true
+	if s.cleaner.at == core.Never && !s.stop.on {
+		s.cleaner.at = now.Mono.After(s.cleaner.cfg.Backoff)
 	}
 }
 

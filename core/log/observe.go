@@ -23,3 +23,33 @@ func (l *Log) SegmentAbove(base core.Offset) (core.Offset, bool) {
 	}
 	return l.segs[i].base, true
 }
+
+// CleaningNow says what a clean under way does.
+type CleaningNow struct {
+	On     bool
+	UpTo   core.Offset // it cleans nothing at or above
+	Active core.Offset // base of the active segment
+}
+
+// Cleaning describes the clean under way.
+func (l *Log) Cleaning() CleaningNow {
+	if l.clean == nil || len(l.segs) == 0 {
+		return CleaningNow{}
+	}
+	return CleaningNow{On: true, UpTo: l.clean.upTo, Active: l.active().base}
+}
+
+// Swaps counts the segments that cleaning has put in the place of others in this life of the machine.
+func (l *Log) Swaps() int { return l.swaps }
+
+// Dirty is the dirty part of what may be clean, in millionths, and whether the log is one for the cleaner.
+func (l *Log) Dirty(now core.Now) (share int64, may bool) {
+	if l.state != online || !l.cfg.Compact || l.uncleanable != "" || l.p.Topic == metadataTopic {
+		return 0, false
+	}
+	d := l.dirt(now)
+	return d.share(), true
+}
+
+// Active is the base of the active segment.
+func (l *Log) Active() core.Offset { return l.active().base }

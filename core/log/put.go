@@ -27,11 +27,12 @@ type put struct {
 type putWhat uint8
 
 const (
-	putSeal   putWhat = iota // a file of the seal of the segment with base n
-	putEpochs                // leader-epoch-checkpoint, with all entries up to epoch
-	putTopic                 // partition.metadata
-	putPoint                 // a checkpoint of the log directory
-	putMarker                // the clean marker
+	putSeal    putWhat = iota // a file of the seal of the segment with base n
+	putEpochs                 // leader-epoch-checkpoint, with all entries up to epoch
+	putTopic                  // partition.metadata
+	putPoint                  // a checkpoint of the log directory
+	putMarker                 // the clean marker
+	putCleaned                // an index file of a segment that a clean makes
 )
 
 type putStage uint8
@@ -121,6 +122,10 @@ func (s *Store) putEnd(now core.Now, slot uint32, err core.Errno, out *core.Out)
 
 func (s *Store) putFor(now core.Now, l *Log, p *put, err core.Errno, out *core.Out) {
 	if l.state == offline || l.state == deleting {
+		return
+	}
+	if p.what == putCleaned {
+		s.cleanedSealed(now, l, err, out)
 		return
 	}
 	if err != core.OK {

@@ -125,7 +125,7 @@ func (s *Store) scanNext(now core.Now, l *Log, out *core.Out) {
 // while later bytes survived: those prove nothing.
 func (s *Store) hole(l *Log, next core.Offset, out *core.Out) (goOn bool) {
 	d := l.load
-	if next <= d.point || next <= l.start || d.clean || compactedAlways(l.p.Topic) {
+	if next <= d.point || next <= l.start || d.clean || next <= l.saved[pointClean] {
 		l.segs[d.i].end, l.end = next, next
 		return true
 	}
@@ -197,11 +197,11 @@ func (s *Store) fits(l *Log, g *segment, v batch.View) bool {
 		return false
 	case !d.tail && v.LeaderEpoch() >= 0 && v.LeaderEpoch() < l.Epoch():
 		return false
-	case v.BaseOffset() > l.end && l.end < d.point && last >= d.point && d.point > l.start && !d.clean:
+	case v.BaseOffset() > l.end && l.end < d.point && last >= d.point && d.point > l.start && !d.clean && !l.gaps:
 		return false // the point is where a batch began: nothing may reach over it, so this base offset is not the one that was written
 	case !d.epochFits(v):
 		return false
-	case v.BaseOffset() > l.end && l.end >= d.point && !d.clean && !compactedAlways(l.p.Topic):
+	case v.BaseOffset() > l.end && l.end >= d.point && !d.clean && !l.gaps && !compactedAlways(l.p.Topic):
 		return false // above the recovery point nothing was compacted yet, so a hole is a batch that got lost
 	}
 	return true
@@ -320,6 +320,8 @@ func (s *Store) drained(now core.Now, l *Log, out *core.Out) {
 		return
 	}
 	switch l.load.stage {
+	case loadSwapOld, loadSwapNames:
+		s.reswapped(l, out)
 	case loadTidy:
 		s.loadMeta(now, l, out)
 	case loadQuiet:

@@ -33,6 +33,7 @@ func (s *Store) giveUp(now core.Now, id LogID, suffix string, out *core.Out) {
 		return
 	}
 	wasLoading := l.loadsAtBoot()
+	s.dropClean(l, out)
 	for _, g := range l.segs {
 		out.CloseFile(0, g.file)
 	}

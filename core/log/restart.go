@@ -59,6 +59,8 @@ func (l *Log) pin(kind pointKind) (core.Offset, bool) {
 		return d.hide, true
 	case kind == pointRecovery && d.stage >= loadLower:
 		return min(l.saved[kind], d.at), true
+	case kind == pointClean:
+		return 0, true
 	}
 	return 0, false
 }

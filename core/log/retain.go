@@ -44,7 +44,7 @@ func (s *Store) started(now core.Now, l *Log, out *core.Out) {
 // dropSegments lets the segments go that lie wholly below the start. They are renamed, and removed later: a read
 // from outside may have them open.
 func (s *Store) dropSegments(now core.Now, l *Log, out *core.Out) {
-	if l.state != online || l.cut != nil || s.stop.sealed {
+	if l.state != online || l.cut != nil || l.clean != nil || s.stop.sealed {
 		return
 	}
 	var files []string

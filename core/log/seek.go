@@ -20,6 +20,7 @@ type seek struct {
 	ts       int64
 	bytesMax int64
 	seg      core.Offset
+	file     core.FileID // of the segment, when a step was given: a swap puts another in its place
 	pos      int64
 	n        int64 // bytes of this step
 	hinted   bool  // pos comes from an index
@@ -116,7 +117,7 @@ func (s *Store) seekInTime(l *Log, t Ticket, k *seek, out *core.Out) {
 			return
 		}
 		k.stage = seekTimes
-		s.indexWork(l, t, g, ".timeindex", workTimeIndex, workArgs(int64(g.base), k.ts, 0), g.timesLen, out)
+		s.indexWork(l, t, k, g, ".timeindex", workTimeIndex, workArgs(int64(g.base), k.ts, 0), g.timesLen, out)
 		return
 	}
 	s.notFound(t, k)
@@ -149,10 +150,11 @@ func (s *Store) seekPlace(l *Log, t Ticket, k *seek, g *segment, o core.Offset, 
 		return
 	}
 	k.stage = seekIndex
-	s.indexWork(l, t, g, ".index", workIndex, workArgs(int64(g.base), int64(o), 0), g.indexLen, out)
+	s.indexWork(l, t, k, g, ".index", workIndex, workArgs(int64(g.base), int64(o), 0), g.indexLen, out)
 }
 
-func (s *Store) indexWork(l *Log, t Ticket, g *segment, suffix string, kind core.WorkKind, args []byte, n int64, out *core.Out) {
+func (s *Store) indexWork(l *Log, t Ticket, k *seek, g *segment, suffix string, kind core.WorkKind, args []byte, n int64, out *core.Out) {
+	k.file = g.file
 	f := s.file()
 	out.Open(0, f, segmentPath(l.dir, g.base, suffix), core.OpenExisting)
 	out.DoWork(s.start(l, op{kind: opSeek, ticket: t}), kind, args, f, 0, n)
@@ -177,6 +179,7 @@ func (s *Store) scanStep(l *Log, t Ticket, k *seek, g *segment, out *core.Out) {
 	if k.what == TimeFound {
 		kind, args = workFindTime, workArgs(k.ts, int64(k.from), int64(k.upTo))
 	}
+	k.file = g.file
 	out.DoWork(s.start(l, op{kind: opSeek, ticket: t}), kind, args, g.file, k.pos, min(k.n, g.size-k.pos))
 }
 
@@ -185,12 +188,12 @@ func (s *Store) seekStep(now core.Now, t Ticket, ev *core.Event, out *core.Out) 
 	k, ok := s.seeks[t]
 	core.Must(ok, "a seek lives until its last effect is done")
 	l := s.live(k.id)
-	if l == nil || l.state != online || l.cuts != k.cuts || k.age && l.find(k.seg) == nil {
+	if l == nil || l.state != online || l.cuts != k.cuts || k.age && (l.find(k.seg) == nil || l.find(k.seg).file != k.file) {
 		s.sought(t, k, Change{Err: core.Invalid, Offset: -1, Timestamp: -1, Epoch: -1})
 		return
 	}
 	g := l.find(k.seg)
-	if g == nil || k.from < l.start && g.end <= l.start && !k.age { // retention was faster: begin anew at the start
+	if g == nil || g.file != k.file || k.from < l.start && g.end <= l.start && !k.age { // retention was faster, or the cleaner: begin anew
 		out.Mark("log.seek-overtaken")
 		k.from = max(k.from, l.start)
 		if k.what == TimeFound {
@@ -273,6 +276,7 @@ func (l *Log) mayBegin(g *segment, pos int64, base, end core.Offset) bool {
 func (s *Store) seekRead(l *Log, t Ticket, k *seek, pos, first int64, out *core.Out) {
 	g := l.find(k.seg)
 	core.Must(g != nil, "a border lies in a segment of the log")
+	k.file = g.file
 	k.stage, k.pos, k.n = seekBytesRead, pos, min(max(first, k.bytesMax), g.size-pos)
 	out.Read(s.start(l, op{kind: opSeek, ticket: t}), g.file, pos, k.n)
 }

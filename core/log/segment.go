@@ -34,6 +34,7 @@ type segment struct {
 	ready     bool // index and times are in memory
 	txn       bool // there is a .txnindex, or there will be
 	hearsay   bool // maxTime is what the time index says, which no checksum covers
+	firstRead bool // its first header was read, for firstTime
 }
 
 const (
@@ -86,9 +87,18 @@ func (g *segment) full(v batch.View, last core.Offset, now core.Now, cfg *Config
 	if g.firstTime >= 0 && v.MaxTimestamp() >= 0 {
 		age = core.Millis(v.MaxTimestamp()) - core.Millis(g.firstTime)
 	}
-	return g.size > cfg.SegmentBytes-int64(v.Size()) || age > max(0, cfg.SegmentTime-g.jitter(cfg)) ||
+	return g.size > cfg.SegmentBytes-int64(v.Size()) || age > max(0, cfg.segmentTime()-g.jitter(cfg)) ||
 		int64(len(g.index)) > cfg.IndexBytesMax-indexEntry || int64(len(g.times)) > cfg.IndexBytesMax-2*timeEntry ||
 		last-g.base > math.MaxInt32 || g.size+int64(v.Size()) > math.MaxInt32
+}
+
+// segmentTime is the age at which a segment is full. On a compacted log it is not above max.compaction.lag.ms, since the active
+// segment is not cleaned.
+func (c *Config) segmentTime() core.Time {
+	if c.Compact && c.MaxCompactionLag > 0 {
+		return min(c.SegmentTime, c.MaxCompactionLag)
+	}
+	return c.SegmentTime
 }
 
 // jitter spreads the rolls of many logs: a fixed part of segment.jitter.ms, drawn from the base offset.

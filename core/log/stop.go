@@ -22,13 +22,14 @@ func (s *Store) Stop(now core.Now, out *core.Out) {
 		return
 	}
 	s.stop.on = true
-	s.pointsAt, s.soonAt, s.retainAt = core.Never, core.Never, core.Never
+	s.pointsAt, s.soonAt, s.retainAt, s.cleaner.at = core.Never, core.Never, core.Never, core.Never
 	if !s.boot.done {
 		s.stopped("the logs were still being loaded")
 		return
 	}
 	for _, id := range s.all() {
 		if l := s.logs[id]; l.state == online {
+			s.giveUpClean(now, l, out)
 			s.pump(now, l, out)
 		}
 	}
@@ -54,7 +55,7 @@ func (s *Store) stopStep(now core.Now, out *core.Out) {
 			s.dirs[l.place].unsafe = "log " + l.name() + " is offline"
 		case l.state != online || l.cut != nil:
 			return // its change of state comes first
-		case l.inFlight > 0 || l.durable < l.end:
+		case l.inFlight > 0 || l.durable < l.end || l.clean != nil:
 			return
 		}
 	}

@@ -34,6 +34,7 @@ type Store struct {
 	guard    Guard // the newest that was given out
 	seeks    map[Ticket]*seek
 	removals []removal
+	cleaner  cleaner
 	stop     stopping
 	repairs  Repairs
 
@@ -72,6 +73,8 @@ const (
 	opRename                // the directory of a deleted log
 	opRenamed               // and the SyncDir after it
 	opRemoval               // slot
+	opClean                 // a step of the clean of log
+	opFirst                 // the first header of the segment with base n
 )
 
 type timerKind = uint8
@@ -79,6 +82,7 @@ type timerKind = uint8
 const (
 	timerFlush  timerKind = iota + 1 // A: log
 	timerRemove                      // A: removal slot
+	timerClean                       // A: log
 )
 
 // NewStore makes an empty Store; Boot fills it.
@@ -87,6 +91,7 @@ func NewStore(cfg StoreConfig) *Store {
 		cfg: cfg, ops: core.NewOps[op](cfg.Table, core.OpsMax), rand: core.NewRand(cfg.Generator),
 		nextFile: cfg.FileBase, byName: map[Partition]LogID{}, seeks: map[Ticket]*seek{},
 		pointsAt: core.Never, soonAt: core.Never, retainAt: core.Never, brokerEpoch: -1,
+		cleaner: cleaner{cfg: cfg.Cleaner, at: core.Never},
 	}
 	for _, path := range cfg.Dirs {
 		s.dirs = append(s.dirs, directory{path: path, previousEpoch: -1})
@@ -220,7 +225,7 @@ func (s *Store) settle(now core.Now, l *Log, out *core.Out) {
 }
 
 func (s *Store) logDone(now core.Now, l *Log, o op, ev *core.Event, out *core.Out) {
-	if ev.Err != core.OK && o.kind != opLoad && o.kind != opLoose && o.kind != opRename && o.kind != opRenamed {
+	if ev.Err != core.OK && o.kind != opLoad && o.kind != opLoose && o.kind != opClean && o.kind != opFirst && o.kind != opRename && o.kind != opRenamed {
 		s.broken(l, failures[o.kind]+": "+ev.Err.String(), out)
 		return
 	}
@@ -248,6 +253,10 @@ func (s *Store) logDone(now core.Now, l *Log, o op, ev *core.Event, out *core.Ou
 		s.reread(now, l, ev, out)
 	case opRewrite:
 		s.rewrote(now, l, o.n, out)
+	case opClean:
+		s.cleanStep(now, l, ev, out)
+	case opFirst:
+		s.firstHeader(now, l, core.Offset(o.n), ev)
 	case opRename:
 		s.renamed(l, ev.Err, out)
 	case opRenamed:
@@ -262,7 +271,7 @@ var failures = [...]string{
 	opOpen: "cannot make a segment", opEntry: "cannot sync its directory", opWrite: "write failed", opSync: "sync failed",
 	opReread: "cannot read what is to be written anew", opRewrite: "write failed", opPut: "cannot write a file",
 	opSeek: "read failed", opLoose: "", opRename: "rename failed", opRenamed: "sync of the log directory failed",
-	opRemoval: "",
+	opRemoval: "", opClean: "", opFirst: "",
 }
 
 // fail takes a log offline. What is above its durable end is believed from no read any more.
@@ -273,6 +282,7 @@ func (s *Store) fail(l *Log, why string, out *core.Out) {
 	out.Mark("log.offline")
 	wasLoading := l.loadsAtBoot()
 	l.state, l.why, l.load, l.cut = offline, why, nil, nil
+	s.dropClean(l, out)
 	out.Note(core.Error, "log "+l.name()+" is offline: "+why)
 	s.changed(Change{ID: l.id, What: Failed, Note: why})
 	if wasLoading {
@@ -282,7 +292,7 @@ func (s *Store) fail(l *Log, why string, out *core.Out) {
 
 // Next is the instant of the next Tick that the Store needs.
 func (s *Store) Next() core.Time {
-	return min(s.timers.Next(), s.pointsAt, s.soonAt, s.retainAt)
+	return min(s.timers.Next(), s.pointsAt, s.soonAt, s.retainAt, s.cleaner.at)
 }
 
 // Tick does what is due.
@@ -301,6 +311,10 @@ func (s *Store) Tick(now core.Now, out *core.Out) {
 			}
 		case timerRemove:
 			s.removalDue(uint32(t.A), out)
+		case timerClean:
+			if l := s.live(LogID(t.A)); l != nil {
+				s.cleanDue(now, l, out)
+			}
 		}
 	}
 	if s.pointsAt <= now.Mono {
@@ -317,6 +331,9 @@ func (s *Store) Tick(now core.Now, out *core.Out) {
 	if s.retainAt <= now.Mono {
 		s.retainAt = now.Mono.After(s.cfg.RetentionCheck)
 		s.retain(now, out)
+	}
+	if s.cleaner.at <= now.Mono {
+		s.clean(now, out)
 	}
 	s.stopStep(now, out)
 }

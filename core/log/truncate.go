@@ -54,12 +54,19 @@ func (s *Store) cutReady(now core.Now, l *Log, out *core.Out) {
 	}
 	c := l.cut
 	if c.stage == cutDrain {
+		if l.clean != nil {
+			s.giveUpClean(now, l, out)
+			return
+		}
 		for _, g := range l.segs {
 			if g.seals > 0 || !g.entry {
 				return
 			}
 		}
 		if l.writes.n > 0 || l.busy || l.durable < l.end || l.epochsPut || l.wantStart > l.start {
+			return
+		}
+		if !s.uncleanFrom(l, c, out) {
 			return
 		}
 		if c.all {
@@ -81,6 +88,21 @@ func (s *Store) cutReady(now core.Now, l *Log, out *core.Out) {
 	out.Mark("log.cut")
 	s.beginLoad(l, false, c.to, out)
 	l.load.cut, l.load.limit = true, c.to
+}
+
+// uncleanFrom lowers the clean point, durably, below what a cut takes off: other records will stand there. It reports whether that
+// is done.
+func (s *Store) uncleanFrom(l *Log, c *cut, out *core.Out) bool {
+	to := c.to
+	if c.all {
+		to = 0
+	}
+	l.cleanPoint = min(l.cleanPoint, to)
+	if l.saved[pointClean] > to || l.saving[pointClean] > to && s.dirs[l.place].points[pointClean].writing {
+		s.writePoint(l.place, pointClean, out)
+		return false
+	}
+	return true
 }
 
 // closeForLoad lets go of all that a log knows of its files; it is loaded anew.

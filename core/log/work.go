@@ -14,10 +14,15 @@ const (
 	workTimeIndex                          // offset from a .timeindex
 	workFind                               // the batch that holds an offset
 	workFindTime                           // the first record with a timestamp
+	workSurvey                             // cleaning: the records of all whole batches
+	workFilter                             // cleaning: what is left of them
 )
 
 // Work runs the kinds of work of this room. What it cannot make sense of has an empty result.
 func Work(kind core.WorkKind, args, bytes []byte) []byte {
+	if kind == workFilter {
+		return filter(args, bytes)
+	}
 	if len(args) != 32 {
 		return nil
 	}
@@ -41,6 +46,8 @@ func Work(kind core.WorkKind, args, bytes []byte) []byte {
 		return findOffset(bytes, core.Offset(a))
 	case workFindTime:
 		return findTime(bytes, a, core.Offset(b), core.Offset(c))
+	case workSurvey:
+		return survey(bytes, core.Offset(a), b, c != 0)
 	}
 	return nil
 }
