@@ -77,7 +77,7 @@ type copySeen struct {
 	version            core.PartitionEpoch
 	asked              int
 	dir                string
-	swaps              int
+	file               core.FileID // of the segment
 	segment, next      core.Offset // where the next batch is read: the segment's base, the offset
 	pos                int64       // in the segment
 	last               checker.Standing
@@ -243,10 +243,11 @@ func (r *run) lookCopy(at int, n *Node, m member, node *quorum.Node, l *log.Log)
 	if s.Leads {
 		x.c.Leads(&s)
 	}
-	if swaps := l.Swaps(); swaps != x.swaps { // the segment that was read last may be another now
-		if x.swaps = swaps; x.segment != l.Active() {
+	if file := l.FileOf(x.segment); file != x.file {
+		if _, more := l.SegmentAbove(x.segment); more { // another has its place: it was read to its end before it was cleaned
 			x.pos = 1 << 40
 		}
+		x.file = file
 	}
 	r.readOn(at, n, l, x)
 	if r.w.Trace != nil {
@@ -316,7 +317,7 @@ func (r *run) loadCopy(at int, n *Node, l *log.Log, x *copySeen) {
 	if !ok {
 		return
 	}
-	x.segment, x.pos, x.next = first, 0, first
+	x.segment, x.file, x.pos, x.next = first, l.FileOf(first), 0, first
 	var marks []checker.Mark
 	for {
 		m, ok := x.read(n, l)
@@ -359,7 +360,7 @@ func (x *copySeen) read(n *Node, l *log.Log) (m checker.Mark, ok bool) {
 		if !more {
 			return m, false
 		}
-		x.segment, x.pos = above, 0
+		x.segment, x.file, x.pos = above, l.FileOf(above), 0
 	}
 	return m, false
 }

@@ -51,5 +51,10 @@ func (l *Log) Dirty(now core.Now) (share int64, may bool) {
 	return d.share(), true
 }
 
-// Active is the base of the active segment.
-func (l *Log) Active() core.Offset { return l.active().base }
+// FileOf is the file of the segment with a base; 0 if there is none.
+func (l *Log) FileOf(base core.Offset) core.FileID {
+	if g := l.find(base); g != nil {
+		return g.file
+	}
+	return 0
+}
