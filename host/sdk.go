@@ -39,6 +39,8 @@ type desk struct {
 	producer  *client.Producer
 	admin     *client.Admin
 	consumers []*client.Consumer
+	pipes     []*client.Pipe
+	ended     []client.TxnResult // not yet handed out
 	made      int
 	stepped   bool // a machine was stepped since the last settle: what waits may look again
 
@@ -84,6 +86,9 @@ func (c *Client) Close() {
 		}
 		for _, k := range c.desk.consumers {
 			k.Close(now, out)
+		}
+		for _, x := range c.desk.pipes {
+			x.Close(now, out)
 		}
 	})
 	c.node.Stop()
@@ -134,6 +139,11 @@ func (d *desk) Step(now core.Now, ev *core.Event, out *core.Out) {
 			c.Step(now, ev, out)
 		}
 	}
+	for _, x := range d.pipes {
+		if x.Mine(ev) {
+			x.Step(now, ev, out)
+		}
+	}
 }
 
 // Next is the earliest of the machines' instants.
@@ -147,6 +157,9 @@ func (d *desk) Next() core.Time {
 	}
 	for _, c := range d.consumers {
 		at = min(at, c.Next())
+	}
+	for _, x := range d.pipes {
+		at = min(at, x.Next())
 	}
 	return at
 }

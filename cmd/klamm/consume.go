@@ -22,11 +22,11 @@ import (
 
 type consume struct {
 	*connection
-	topic, from, group, print, null string
-	format                          *string
-	partitions                      []int32
-	max                             int
-	exitAtEnd, follow, committed    bool
+	topic, from, group, print, null, isolation string
+	format                                     *string
+	partitions                                 []int32
+	max                                        int
+	exitAtEnd, follow, committed               bool
 }
 
 func newConsumeCommand() *cobra.Command {
@@ -51,7 +51,8 @@ or a list of these names, as in --print key,value, which are then divided by tab
 	f.StringVar(&c.null, "null", "", "how a null key or value is printed")
 	f.BoolVar(&c.exitAtEnd, "exit-at-end", false, "stop where the topic ended when this began")
 	f.BoolVarP(&c.follow, "follow", "f", false, "go on for ever: the default")
-	f.BoolVar(&c.committed, "committed", false, "leave out records of transactions that are open or were aborted")
+	f.BoolVar(&c.committed, "committed", false, "the same as --isolation read_committed")
+	f.StringVar(&c.isolation, "isolation", "read_uncommitted", "read_committed leaves out records of transactions that are open or were aborted")
 	c.format = addFormat(cmd)
 	cmd.MarkFlagsMutuallyExclusive("exit-at-end", "follow")
 	cmd.MarkFlagsMutuallyExclusive("group", "partition")
@@ -63,6 +64,13 @@ or a list of these names, as in --print key,value, which are then divided by tab
 }
 
 func (c *consume) run(w, errs io.Writer) error {
+	switch c.isolation {
+	case "read_committed":
+		c.committed = true
+	case "read_uncommitted":
+	default:
+		return usagef("--isolation %s: neither read_uncommitted nor read_committed", c.isolation)
+	}
 	o := client.ConsumerOptions{ReadCommitted: c.committed, Reset: client.ResetEarliest}
 	start := client.Start{From: client.FromEarliest}
 	if c.from != "" {

@@ -24,12 +24,12 @@ const lineBytesMax = 64 << 20
 
 type produce struct {
 	*connection
-	topic, acks, compression, keySeparator, null string
-	partition                                    int32
-	idempotent, offsets, quiet                   bool
-	linger                                       time.Duration
-	headers                                      []string
-	batchBytes                                   int
+	topic, acks, compression, keySeparator, null, transactional string
+	partition                                                   int32
+	idempotent, offsets, quiet                                  bool
+	linger, transactionTime                                     time.Duration
+	headers                                                     []string
+	batchBytes                                                  int
 }
 
 func newProduceCommand() *cobra.Command {
@@ -37,7 +37,10 @@ func newProduceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "produce TOPIC", Short: "Send lines of standard input as records", Args: cobra.ExactArgs(1),
 		Long: `Reads standard input and sends each line as one record. With --key-separator, what stands before its first
-occurrence in a line is the key. Ends with code 1 if any record was not stored for certain.`,
+occurrence in a line is the key. Ends with code 1 if any record was not stored for certain.
+
+With --transactional-id all lines become visible together at the end, or none does: when a line can't be stored, or on Ctrl-C,
+the transaction is aborted. Another producer with the same id ends this one.`,
 		Example: "  echo hello | klamm produce greetings\n  printf 'a:1\\nb:2\\n' | klamm produce counts --key-separator :",
 	}
 	p.connection = addConnection(cmd)
@@ -51,6 +54,8 @@ occurrence in a line is the key. Ends with code 1 if any record was not stored f
 	f.IntVar(&p.batchBytes, "batch-bytes", 16384, "size of a batch, before compression")
 	f.StringArrayVar(&p.headers, "header", nil, "a header for every record, NAME=VALUE; may be repeated")
 	f.StringVar(&p.null, "null", "", "a key or value that reads like this is sent as null (a tombstone)")
+	f.StringVar(&p.transactional, "transactional-id", "", "send everything in one transaction, in the name of this id")
+	f.DurationVar(&p.transactionTime, "transaction-timeout", time.Minute, "then the broker aborts the transaction")
 	f.BoolVar(&p.offsets, "offsets", false, "print partition and offset of each record")
 	f.BoolVarP(&p.quiet, "quiet", "q", false, "no summary")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -67,6 +72,10 @@ func (p *produce) options() (o host.ClientOptions, err error) {
 	}
 	o.Producer = client.ProducerOptions{
 		Codec: codec, NotIdempotent: !p.idempotent, BatchBytes: p.batchBytes, Linger: core.Time(p.linger), DeliveryTime: core.Time(p.timeout),
+	}
+	o.Producer.TransactionalID, o.Producer.TransactionTime = p.transactional, core.Time(p.transactionTime)
+	if p.transactional != "" && (!p.idempotent || p.acks != "all" && p.acks != "-1") {
+		return o, usagef("--transactional-id needs --acks all and --idempotent")
 	}
 	if p.linger <= 0 {
 		o.Producer.Linger = -1
@@ -140,10 +149,18 @@ func (p *produce) run(in io.Reader, out, errs io.Writer, nulls bool) error {
 	if p.offsets {
 		t.out = buffered
 	}
+	if p.transactional != "" {
+		if err := cl.Begin(); err != nil {
+			return p.explain(err)
+		}
+	}
 	readErr := p.sendLines(ctx, cl, in, headers, nulls, t)
 	ctx, cancel := context.WithTimeout(context.Background(), p.timeout+35*time.Second)
 	defer cancel()
 	err = cl.Flush(ctx)
+	if p.transactional != "" {
+		err = p.end(ctx, cl, readErr == nil && err == nil && t.all(), err)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	buffered.Flush()
@@ -173,6 +190,32 @@ func (p *produce) run(in io.Reader, out, errs io.Writer, nulls bool) error {
 		return errSilent
 	}
 	return nil
+}
+
+// all reports whether every record was stored.
+func (t *tally) all() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.refused+t.unknown == 0
+}
+
+// end commits the transaction if all went well, and aborts it otherwise.
+func (p *produce) end(ctx context.Context, cl *host.Client, well bool, err error) error {
+	r, endErr := cl.End(ctx, well)
+	switch {
+	case well && endErr == nil:
+		return nil
+	case well && r.Fate == client.MayHave:
+		return fmt.Errorf("it is not known whether the transaction was committed: %w", endErr)
+	case well:
+		_, _ = cl.End(ctx, false)
+		return fmt.Errorf("the transaction was aborted, nothing of it is visible: %w", endErr)
+	case endErr != nil:
+		return fmt.Errorf("the transaction will be aborted by the broker when its time is over: %w", endErr)
+	case err == nil:
+		err = errors.New("a record could not be stored")
+	}
+	return fmt.Errorf("the transaction was aborted, nothing of it is visible: %w", err)
 }
 
 // sendLines gives every line to the producer, many at a time.

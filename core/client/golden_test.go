@@ -37,6 +37,7 @@ func TestGolden(t *testing.T) {
 		"link.api-versions-downgraded", "link.reply-unreadable", "link.reply-unasked", "link.request-timed-out", "link.connect-timed-out",
 		"client.batch-split", "client.sequence-refused", "client.epoch-bumped", "client.no-producer-id",
 		"client.fetch-session-refused", "client.offset-out-of-range", "client.damaged-batch", "client.log-truncated",
+		"client.transaction-sick", "client.transaction-dead", "client.producer-id-forgotten",
 		"client.group-membership-lost", "client.group-refused", "client.group-session-expired", "client.group-metadata-changed",
 	} {
 		require.NotZero(t, marks.Count(name), name)
@@ -109,7 +110,12 @@ func (s *script) run(d *datadriven.TestData) string {
 			s.rig.respond(l, resp)
 			break
 		}
-		s.rig.respond(l, apiVersions(h.Version, s.limits...))
+		resp := apiVersions(h.Version, s.limits...)
+		if level := arg(d, "level", int16(-1)); level >= 0 {
+			resp.FinalizedFeaturesEpoch = 1
+			resp.FinalizedFeatures = append(resp.FinalizedFeatures, kmsg.ApiVersionsResponseFinalizedFeature{Name: transactionFeature, MaxVersionLevel: level})
+		}
+		s.rig.respond(l, resp)
 		s.seen[l]--
 	case "reply":
 		s.reply(d)
@@ -134,7 +140,7 @@ func (s *script) run(d *datadriven.TestData) string {
 	case "close":
 		s.p.Close(s.rig.now, &s.rig.out)
 	default:
-		if !s.consumerCommand(d, &b) && !s.adminCommand(d) {
+		if !s.consumerCommand(d, &b) && !s.adminCommand(d) && !s.txnCommand(d, &b) {
 			d.Fatalf(s.t, "unknown command")
 		}
 	}
@@ -149,7 +155,7 @@ func (s *script) make(d *datadriven.TestData) {
 	switch d.Cmd {
 	case "producer":
 		s.p = NewProducer(ProducerOptions{Options: o, Acks: Acks(arg(d, "acks", 0)), NotIdempotent: arg(d, "plain", false), Linger: arg(d, "linger", core.Time(-1)),
-			BatchBytes: arg(d, "batch", 0), BufferBytes: arg(d, "buffer", 0), DeliveryTime: arg(d, "delivery", core.Time(0)), RequestBytes: arg(d, "request", 0)})
+			BatchBytes: arg(d, "batch", 0), TransactionalID: arg(d, "txn", ""), BufferBytes: arg(d, "buffer", 0), DeliveryTime: arg(d, "delivery", core.Time(0)), RequestBytes: arg(d, "request", 0)})
 		m = s.p
 	case "consumer":
 		co := ConsumerOptions{Options: o, Reset: Reset(arg(d, "reset", 0)), ReadCommitted: arg(d, "committed", false)}
@@ -280,6 +286,31 @@ func (s *script) consumerCommand(d *datadriven.TestData, b *strings.Builder) boo
 	return true
 }
 
+func (s *script) txnCommand(d *datadriven.TestData, b *strings.Builder) bool {
+	now, out, ok := s.rig.now, &s.rig.out, true
+	switch d.Cmd {
+	case "init":
+		s.p.Init(now, out)
+	case "begin":
+		ok = s.p.Begin(now, out)
+	case "end":
+		if d.HasArg("abort") {
+			ok = s.p.Abort(now, out)
+		} else {
+			ok = s.p.Commit(now, out)
+		}
+	case "send-offsets":
+		m := GroupMember{Group: "g", Member: "m", Generation: 4}
+		ok = s.p.SendOffsets(now, m, []CommitOffset{{At: tp("in", 0), Offset: core.Offset(arg(d, "offset", 5)), Epoch: 2}}, out)
+	default:
+		return false
+	}
+	if !ok {
+		b.WriteString("no\n")
+	}
+	return true
+}
+
 func (s *script) adminCommand(d *datadriven.TestData) bool {
 	now, out := s.rig.now, &s.rig.out
 	switch name := arg(d, "name", "t"); d.Cmd {
@@ -334,6 +365,13 @@ func (s *script) print(b *strings.Builder) {
 		for _, r := range s.p.Results() {
 			fmt.Fprintf(b, "result %d: %v %s-%d %d %s\n", r.ID, r.Fate, r.At.Topic, r.At.Partition, r.Offset, r.Failure.Error())
 		}
+	}
+	if s.p != nil && s.p.transactional() {
+		for _, r := range s.p.Ended() {
+			fmt.Fprintf(b, "transaction %d: commit %v: %v %s\n", r.Number, r.Commit, r.Fate, r.Failure.Error())
+		}
+		state, why := s.p.Txn()
+		fmt.Fprintf(b, "%v %s\n", state, why.Error())
 	}
 	if s.c != nil {
 		for _, t := range s.c.Tidings() {

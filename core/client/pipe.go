@@ -43,6 +43,7 @@ type Pipe struct {
 	yielding bool // the group waits for partitions until the transaction is over
 	tidings  []Tiding
 	results  []PipeResult
+	stored   []Result
 	why      Failure
 }
 
@@ -113,6 +114,14 @@ func (x *Pipe) Results() []PipeResult {
 	return r
 }
 
+// Stored hands over what became of single records: they are in the log, which says nothing of whether their transaction is
+// committed. The newest are kept if nobody asks.
+func (x *Pipe) Stored() []Result {
+	r := x.stored
+	x.stored = nil
+	return r
+}
+
 // Tidings hands over what the consumer had to tell. The list is valid until the next Step.
 func (x *Pipe) Tidings() []Tiding {
 	t := x.tidings
@@ -145,18 +154,18 @@ func (x *Pipe) Take(now core.Now, out *core.Out) []Message {
 			continue
 		}
 		position, _ := x.c.Position(b.At)
-		_, epoch := x.c.leader(b.At)
-		x.from, x.upTo = append(x.from, b), append(x.upTo, CommitOffset{At: b.At, Offset: position, Epoch: epoch})
+		x.from, x.upTo = append(x.from, b), append(x.upTo, CommitOffset{At: b.At, Offset: position, Epoch: x.c.reading(b.At).passedOf})
 	}
 	return list
 }
 
-// Send gives a record to the open transaction. Its fate is that of the batch. It reports false if there is no room now.
-func (x *Pipe) Send(now core.Now, r Record, out *core.Out) bool {
+// Send gives a record to the open transaction. It reports false if there is no room now. The id is zero if the batch is lost already.
+func (x *Pipe) Send(now core.Now, r Record, out *core.Out) (RecordID, bool) {
 	if x.state != pipeWorking {
-		return true // the transaction is lost already, and what belongs to it
+		return 0, true // the transaction is lost already, and what belongs to it
 	}
-	return x.p.Send(now, r, out) != 0
+	id := x.p.Send(now, r, out)
+	return id, id != 0
 }
 
 // Finish says that all has been sent that is made of the batch.
@@ -196,7 +205,9 @@ func (x *Pipe) Close(now core.Now, out *core.Out) {
 
 // heed takes in what the two parts have to tell.
 func (x *Pipe) heed(now core.Now, out *core.Out) {
-	x.p.Results() // a record's fate is its transaction's
+	if x.stored = append(x.stored, x.p.Results()...); len(x.stored) > eventsMax { // nobody asks
+		x.stored = slices.Delete(x.stored, 0, len(x.stored)-eventsMax)
+	}
 	for _, t := range x.c.Tidings() {
 		switch t.Kind {
 		case Revoked:

@@ -247,8 +247,6 @@ func (t *transaction) tell(r TxnResult) {
 
 // outside is the result of a record that was given while no transaction was open.
 func (p *Producer) outside(h *held) Result {
-	p.buffered -= h.bytes()
-	p.pending--
 	why := Failure{Code: wire.InvalidTxnState, Text: "no transaction is open"}
 	if s := p.txn.state; s == TxnSick || s == TxnDead {
 		why = p.txn.why
@@ -424,6 +422,7 @@ func (p *Producer) endTxn(now core.Now, out *core.Out) {
 	}
 	if !t.begun || t.lost {
 		p.ended()
+		p.tendTxn(now, out) // another producer id may be needed
 		return
 	}
 	q := kmsg.NewEndTxnRequest()
@@ -554,7 +553,6 @@ func (p *Producer) txnRefused(now core.Now, code wire.Code, out *core.Out) {
 	case wire.TransactionAbortable, wire.TopicAuthorizationFailed, wire.GroupAuthorizationFailed, wire.IllegalGeneration,
 		wire.UnknownMemberID, wire.FencedInstanceID, wire.StaleMemberEpoch:
 		out.Mark("client.transaction-sick")
-		t.bump = true
 		if t.asked == asksInit || t.state == TxnEnding && !t.commit {
 			p.txnLater(now, why) // an abort can't be helped by aborting
 			return
