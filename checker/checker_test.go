@@ -226,7 +226,7 @@ func TestGroupFixtures(t *testing.T) {
 }
 
 func TestReplicaFixtures(t *testing.T) {
-	ok := Replica{Start: 1, High: 5, Durable: 5, Written: 7, End: 9, RecoveryPoint: 3, LeaderEpoch: 2, Safe: 5}
+	ok := Replica{Leads: true, Stable: 4, Open: []int64{4}, Start: 1, High: 5, Durable: 5, Written: 7, End: 9, RecoveryPoint: 3, LeaderEpoch: 2, Safe: 5}
 	for _, c := range []struct {
 		name   string
 		change func(*Replica)
@@ -240,10 +240,16 @@ func TestReplicaFixtures(t *testing.T) {
 		{"high rises beyond what is safe", func(r *Replica) { r.High = 6 }, "I26"},
 		{"the safe end falls below a promise that stands", func(r *Replica) { r.Safe = 4 }, ""},
 		{"high fell", func(r *Replica) { r.High = 4 }, "I17"},
+		{"stable beyond high", func(r *Replica) { r.Stable, r.Open = 6, nil }, "I59"},
+		{"stable beyond what is open", func(r *Replica) { r.Stable = 5 }, "I59"},
+		{"stable fell", func(r *Replica) { r.Stable = 3 }, "I59"},
+		{"stable fell on a follower that was cut", func(r *Replica) { r.Leads, r.Stable = false, 3 }, ""},
+		{"stable rises when nothing is open", func(r *Replica) { r.Stable, r.Open = 5, nil }, ""},
+		{"what is open began below the start, which was moved", func(r *Replica) { r.Start, r.Stable = 5, 5 }, ""},
 		{"start fell", func(r *Replica) { r.Start = 0 }, "I71"},
 		{"epoch fell", func(r *Replica) { r.LeaderEpoch = 1 }, "I23"},
 		{"durable fell", func(r *Replica) { r.High, r.Durable, r.RecoveryPoint = 5, 4, 3; r.Safe = 5 }, "I03"},
-		{"another life may know less", func(r *Replica) { r.Life, r.High = 1, 4 }, ""},
+		{"another life may know less", func(r *Replica) { r.Life, r.High, r.Stable, r.Open = 1, 4, 3, nil }, ""},
 		{"offline", func(r *Replica) { r.Offline, r.High = true, 0 }, ""},
 	} {
 		cur := ok

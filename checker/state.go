@@ -9,6 +9,9 @@ type Replica struct {
 	Life          int // counts the restarts of the node: what may fall at a restart only
 	Start         int64
 	High          int64
+	Leads         bool    // it answers clients
+	Stable        int64   // the last stable offset
+	Open          []int64 // the first offsets of the transactions that are open
 	Durable       int64
 	Written       int64
 	End           int64
@@ -35,6 +38,14 @@ func CheckReplica(prev, cur *Replica) (found []Violation) {
 	if !(cur.Durable <= cur.Written && cur.Written <= cur.End) {
 		fail("I03", "durable %d, written %d, end %d", cur.Durable, cur.Written, cur.End)
 	}
+	if cur.Stable > cur.High || cur.Stable < cur.Start && cur.Start <= cur.High {
+		fail("I59", "last stable offset %d, log start %d, high watermark %d", cur.Stable, cur.Start, cur.High)
+	}
+	for _, first := range cur.Open {
+		if cur.Stable > max(first, cur.Start) {
+			fail("I59", "last stable offset %d, and a transaction that is open begins at %d", cur.Stable, first)
+		}
+	}
 	if cur.RecoveryPoint > cur.Durable {
 		fail("I03", "recovery point %d beyond durable %d", cur.RecoveryPoint, cur.Durable)
 	}
@@ -46,6 +57,9 @@ func CheckReplica(prev, cur *Replica) (found []Violation) {
 	}
 	if cur.High < prev.High {
 		fail("I17", "high watermark fell from %d to %d", prev.High, cur.High)
+	}
+	if cur.Stable < prev.Stable && cur.Leads && prev.Leads && cur.LeaderEpoch == prev.LeaderEpoch {
+		fail("I59", "last stable offset fell from %d to %d", prev.Stable, cur.Stable)
 	}
 	if cur.Start < prev.Start {
 		fail("I71", "log start fell from %d to %d", prev.Start, cur.Start)

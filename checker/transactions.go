@@ -10,11 +10,12 @@ import (
 type Txn struct {
 	Name     string // for whoever reads the verdict
 	Producer string // the transactional id
-	Life     int    // of the producer: a later one fences the earlier ones
+	Life     int    // of the producer
 	Commit   bool   // it was to be committed; false also for one whose producer ended before it said how
 	Asked    int64  // when its end was asked for; Open: never
 	Ended    int64  // when it was answered; Open: never
 	Outcome  Outcome
+	Denied   bool // the last answer to its commit, whose first was lost, said that there was nothing to commit
 	Writes   []Write
 	Reads    []Read // what it was made of, as read_committed consumers got it
 	Group    string // whose offsets it commits for what it was made of; empty: it is made of nothing
@@ -27,6 +28,7 @@ type Write struct {
 	Invoke, Return int64 // Return is Open if Unknown
 	Outcome        Outcome
 	Offset         int64 // -1: not known
+	Repeats        bool  // its producer may have written it more than once
 }
 
 // Read is one record that a transaction was made of.
@@ -35,11 +37,12 @@ type Read struct {
 	Record
 }
 
-// Life says when a producer with a transactional id was told its producer id: from then on earlier lives are fenced.
+// Life says when a producer with a transactional id asked for its producer id, and when it was told. From then on lives are
+// fenced that had been told theirs before it asked.
 type Life struct {
-	Producer string
-	Number   int
-	Told     int64
+	Producer    string
+	Number      int
+	Asked, Told int64
 }
 
 // View is what was read of a partition, from its start to its end, on the quiet cluster: with and without what
@@ -92,6 +95,7 @@ func CheckTransactions(h *TxnHistory) []Violation {
 	c.decide()
 	c.readers()
 	c.views()
+	c.denied()
 	c.pipes()
 	c.zombies()
 	c.cycles()
@@ -187,7 +191,7 @@ func (c *txnCheck) stands(p Partition, r Record, how string) {
 	if was, ok := c.at[at]; ok && was != r.Value {
 		c.fail("I76", p.String(), "offset %d held value %d and was then %s with value %d", r.Offset, was, how, r.Value)
 	}
-	if was, ok := c.where[r.Value]; ok && was != at {
+	if was, ok := c.where[r.Value]; ok && was != at && !w.Repeats {
 		c.fail("I77", p.String(), "value %d is at offset %d of %s and was %s at %d", r.Value, was.offset, was.partition, how, r.Offset)
 	}
 	c.at[at], c.where[r.Value] = r.Value, at
@@ -339,7 +343,7 @@ func (c *txnCheck) views() {
 				c.fail("I75", v.Partition.String(), "value %d at offset %d of transaction %s, which was not committed, is read as committed in the end", r.Value, r.Offset, c.h.Txns[c.of[r.Value]].Name)
 			}
 		}
-		if !v.Complete || c.h.Lossy {
+		if !v.Complete || v.Truncated || c.h.Lossy {
 			continue
 		}
 		for _, r := range v.All {
@@ -369,6 +373,15 @@ func (c *txnCheck) views() {
 	}
 }
 
+// denied: a repeated question is answered like the first (I63).
+func (c *txnCheck) denied() {
+	for i := range c.h.Txns {
+		if t := &c.h.Txns[i]; t.Denied && c.decided[i] == committed && !c.h.Lossy {
+			c.fail("I63", t.Producer, "transaction %s was committed, and whoever asked for that again was told that there was nothing to commit", t.Name)
+		}
+	}
+}
+
 // pipes: each record that read_committed shows is part of exactly one committed transaction of each group that makes something
 // of it (I56 twice, I80 never).
 func (c *txnCheck) pipes() {
@@ -376,17 +389,17 @@ func (c *txnCheck) pipes() {
 		return
 	}
 	for _, p := range c.h.Pipes {
-		used := map[Value]int{}
+		used := map[spot]int{} // by place: a plain producer may write a value twice
 		for i := range c.h.Txns {
 			t := &c.h.Txns[i]
 			if t.Group != p.Group || c.decided[i] != committed {
 				continue
 			}
 			for _, r := range t.Reads {
-				if was, twice := used[r.Value]; twice {
+				if was, twice := used[spot{r.Partition, r.Offset}]; twice {
 					c.fail("I56", p.Group, "value %d at %s offset %d went into transaction %s and into %s", r.Value, r.Partition, r.Offset, c.h.Txns[was].Name, t.Name)
 				}
-				used[r.Value] = i
+				used[spot{r.Partition, r.Offset}] = i
 			}
 		}
 		for i := range c.h.Views {
@@ -395,7 +408,7 @@ func (c *txnCheck) pipes() {
 				continue
 			}
 			for _, r := range v.Committed {
-				if _, ok := used[r.Value]; !ok {
+				if _, ok := used[spot{v.Partition, r.Offset}]; !ok {
 					c.fail("I80", p.Group, "value %d at %s offset %d went into no transaction", r.Value, v.Partition, r.Offset)
 				}
 			}
@@ -407,9 +420,14 @@ func (c *txnCheck) pipes() {
 func (c *txnCheck) zombies() {
 	for i := range c.h.Txns {
 		t := &c.h.Txns[i]
-		told := Open // when a later life was told
+		own, told := Open, Open // when it was told, and when somebody was who asked later
 		for _, l := range c.h.Lives {
-			if l.Producer == t.Producer && l.Number > t.Life {
+			if l.Producer == t.Producer && l.Number == t.Life {
+				own = l.Told
+			}
+		}
+		for _, l := range c.h.Lives {
+			if l.Producer == t.Producer && l.Number != t.Life && l.Asked > own {
 				told = min(told, l.Told)
 			}
 		}

@@ -74,8 +74,10 @@ func TestTransactionsRejected(t *testing.T) {
 		{"skipped: the position passed an open transaction that was committed later", "I78", TxnHistory{Txns: []Txn{txn("T", true, OK, wrote(pa, 1, 0))},
 			Plain: []Write{wrote(pa, 2, 1)}, Polls: []Poll{got(pa, 25, 0, 2, rec(1, 2))}}},
 		{"poll goes back", "I78", TxnHistory{Plain: []Write{wrote(pa, 1, 0), wrote(pa, 2, 1)}, Polls: []Poll{got(pa, 50, 0, 2, rec(0, 1), rec(1, 2)), got(pa, 60, 0, 1, rec(0, 1))}}},
-		{"zombie commits", "I58", TxnHistory{Txns: []Txn{txn("T", true, OK, wrote(pa, 1, 0))}, Lives: []Life{{"p", 2, 29}}}},
-		{"zombie writes", "I58", TxnHistory{Txns: []Txn{txn("T", false, OK, wrote(pa, 1, 0))}, Lives: []Life{{"p", 2, 5}}}},
+		{"zombie commits", "I58", TxnHistory{Txns: []Txn{txn("T", true, OK, wrote(pa, 1, 0))}, Lives: []Life{{"p", 1, 1, 2}, {"p", 2, 25, 29}}}},
+		{"zombie writes", "I58", TxnHistory{Txns: []Txn{txn("T", false, OK, wrote(pa, 1, 0))}, Lives: []Life{{"p", 1, 1, 2}, {"p", 2, 3, 5}}}},
+		{"the repeat of a commit is refused", "I63", TxnHistory{Txns: []Txn{{Name: "T", Commit: true, Asked: 1, Outcome: Unknown, Denied: true, Writes: []Write{wrote(pa, 1, 0)}}},
+			Polls: []Poll{got(pa, 50, 0, 1, rec(0, 1))}}},
 		{"processed twice", "I56", TxnHistory{Plain: []Write{wrote(pa, 1, 0)}, Pipes: []Pipe{{Group: "g", From: []Partition{pa}}}, Txns: []Txn{
 			{Name: "T", Commit: true, Group: "g", Reads: []Read{{pa, rec(0, 1)}}}, {Name: "U", Commit: true, Group: "g", Reads: []Read{{pa, rec(0, 1)}}}}}},
 		{"never processed", "I80", TxnHistory{Plain: []Write{wrote(pa, 1, 0)}, Pipes: []Pipe{{Group: "g", From: []Partition{pa}, Done: true}},
@@ -114,10 +116,11 @@ func TestTransactionsAccepted(t *testing.T) {
 			Polls: []Poll{got(pa, 35, 0, 1, rec(0, 1)), got(pb, 36, 0, 0)}}},
 		{"it is read while the answer to the commit is on its way", TxnHistory{Txns: []Txn{txn("T", true, OK, wrote(pa, 1, 0))}, Polls: []Poll{got(pa, 31, 0, 1, rec(0, 1))}}},
 		{"a commit that was refused, whose records nobody sees", TxnHistory{Txns: []Txn{txn("T", true, Failed, wrote(pa, 1, 0))}, Views: []View{view(pa, []Record{rec(0, 1)}, nil)}}},
+		{"the repeat of a commit is refused, for it had not been taken", TxnHistory{Txns: []Txn{{Name: "T", Commit: true, Asked: 1, Outcome: Unknown, Denied: true, Writes: []Write{wrote(pa, 1, 0)}}}}},
 		{"a reader begins anew at an earlier place", TxnHistory{Plain: []Write{wrote(pa, 1, 0), wrote(pa, 2, 1)},
 			Polls: []Poll{got(pa, 50, 0, 2, rec(0, 1), rec(1, 2)), {Partition: pa, Consumer: 1, Return: 60, From: 0, Next: 1, Records: []Record{rec(0, 1)}, Fresh: true}}}},
-		{"a commit that a later life overtook was asked for before", TxnHistory{Txns: []Txn{txn("T", true, OK, wrote(pa, 1, 0))}, Lives: []Life{{"p", 2, 35}}}},
-		{"a life is not fenced by itself, nor by an earlier one", TxnHistory{Txns: []Txn{txn("T", true, OK, wrote(pa, 1, 0))}, Lives: []Life{{"p", 1, 5}, {"p", 0, 6}, {"q", 2, 5}}}},
+		{"a commit that a later life overtook was asked for before", TxnHistory{Txns: []Txn{txn("T", true, OK, wrote(pa, 1, 0))}, Lives: []Life{{"p", 1, 1, 2}, {"p", 2, 25, 35}}}},
+		{"a life is not fenced by itself, nor by an earlier one", TxnHistory{Txns: []Txn{txn("T", true, OK, wrote(pa, 1, 0))}, Lives: []Life{{"p", 1, 4, 5}, {"p", 0, 1, 6}, {"q", 2, 7, 8}}}},
 		{"the same record goes through two groups", TxnHistory{Plain: []Write{wrote(pa, 1, 0)}, Pipes: []Pipe{{Group: "g"}, {Group: "h"}}, Txns: []Txn{
 			{Name: "T", Commit: true, Group: "g", Reads: []Read{{pa, rec(0, 1)}}}, {Name: "U", Commit: true, Group: "h", Reads: []Read{{pa, rec(0, 1)}}}}}},
 		{"a record goes into an aborted transaction and then into another", TxnHistory{Plain: []Write{wrote(pa, 1, 0)}, Pipes: []Pipe{{Group: "g", From: []Partition{pa}, Done: true}},
@@ -131,6 +134,8 @@ func TestTransactionsAccepted(t *testing.T) {
 		{"a ring through a transaction that was aborted is none", TxnHistory{Txns: []Txn{
 			{Name: "T", Commit: true, Writes: []Write{wrote(pa, 1, 0)}, Reads: []Read{{pb, rec(0, 2)}}},
 			{Name: "U", Commit: false, Writes: []Write{wrote(pb, 2, 0)}, Reads: []Read{{pa, rec(0, 1)}}}}}},
+		{"a record that was removed from the front between two reads", TxnHistory{Plain: []Write{wrote(pa, 1, 0)},
+			Views: []View{{Partition: pa, All: []Record{rec(0, 1)}, Complete: true, Truncated: true}}}},
 		{"loss beyond the promise", TxnHistory{Lossy: true, Txns: []Txn{txn("T", true, OK, wrote(pa, 1, 0))}, Views: []View{view(pa, nil, nil)}}},
 	} {
 		t.Run(x.name, func(t *testing.T) {

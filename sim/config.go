@@ -34,6 +34,7 @@ type Config struct {
 	syncTime   core.Time
 	assembly   int64
 	topology   topology
+	exactly    exactlyConfig
 }
 
 type topicConfig struct {
@@ -170,6 +171,7 @@ func drawConfig(c Chooser, opt *Options) (cfg Config) {
 	for _, n := range cfg.Groups {
 		cfg.Clients += n
 	}
+	cfg.Clients += len(cfg.exactly.writers) + len(cfg.exactly.pipes) + cfg.exactly.readers
 	return cfg
 }
 
@@ -276,6 +278,12 @@ func (c *Config) String() string {
 	for i, p := range c.Producers {
 		fmt.Fprintf(&b, "producer %d topics=%v idempotent=%v acks=%d codec=%d pause=%dms burst=%d size=%d batch=%d\n", i, p.topics, !p.options.NotIdempotent,
 			p.options.Acks, p.options.Codec, p.pause.Millis(), p.burst, p.size, p.options.BatchBytes)
+	}
+	for _, w := range c.exactly.writers {
+		fmt.Fprintf(&b, "writer %s twin=%v topics=%v pause=%dms records=%d open=%dms timeout=%dms\n", w.id, w.twin, w.topics, w.pause.Millis(), w.records, w.open.Millis(), w.lasts.Millis())
+	}
+	for _, p := range c.exactly.pipes {
+		fmt.Fprintf(&b, "pipe %s of %s twin=%v from=%v to=%d records=%d timeout=%dms\n", p.id, p.group, p.twin, p.from, p.to, p.records, p.lasts.Millis())
 	}
 	if c.quiet > 0 {
 		fmt.Fprintf(&b, "nobody produces for %d ms\n", c.quiet.Millis())

@@ -77,7 +77,7 @@ const (
 	AdminCancel
 	AdminMinISR
 	AdminFlip // a partition's leader changed to and fro by elections alone
-	DirFails // nothing works any more in one log directory: see dirs.go
+	DirFails  // nothing works any more in one log directory: see dirs.go
 	FaultCount
 )
 

@@ -95,7 +95,17 @@ func (r *run) lookAt(n *Node, l *log.Log) {
 	cur := checker.Replica{
 		Partition: checker.Partition{TopicID: p.Topic, Number: p.Partition}, Node: nodeID(n.at), Life: int(n.Life),
 		Start: int64(l.Start()), High: int64(l.High()), Durable: int64(l.Durable()), Written: int64(l.Written()), End: int64(l.End()),
-		LeaderEpoch: int32(l.Epoch()), Safe: int64(l.Safe()),
+		LeaderEpoch: int32(l.Epoch()), Safe: int64(l.Safe()), Stable: int64(l.LastStable()),
+	}
+	if m, can := n.Machine.(member); can {
+		cur.Leads = m.Leading(l.ID()) != nil
+	}
+	if r.oracle.Gaps { // there are transactions
+		for _, p := range l.Producers() {
+			if p.TxnStart >= 0 {
+				cur.Open = append(cur.Open, int64(p.TxnStart))
+			}
+		}
 	}
 	if !r.cfg.Set.Replicate() {
 		cur.Safe = cur.Durable // whatever the log itself calls safe

@@ -22,6 +22,7 @@ type Oracle struct {
 	// Headless: the disk forgets what it called durable, so a log's first file may be gone. Nobody can know that there was
 	// one: a checkpoint says where a log starts only if that is not where its first file begins, so any beginning is sound.
 	Headless   bool
+	Gaps       bool                                     // markers of transactions take offsets that nobody is given
 	Rule, Text string                                   // the first broken rule
 	Forgetful  bool                                     // the metadata's own log was damaged: what it said of topics may be lost
 	OnSkip     func(at core.TopicPartition, from int64) // a reader went past an offset of a damaged log
@@ -83,6 +84,7 @@ type stands struct {
 type poll struct {
 	log, reader  int32
 	first, count int32
+	from         int64 // the position before
 	at           core.Time
 	fresh        bool
 }
@@ -270,7 +272,7 @@ func (o *Oracle) Got(r int, at core.TopicPartition, offset int64, id uint64, now
 	rec.seen = true
 	o.place(i, offset, id, "read")
 	l, p := &o.logs[i], &o.readers[r]
-	if next := p.next[i]; next >= 0 && offset != next && !(offset > next && (l.removable || l.compacted)) && !o.Rewritable && !l.damaged {
+	if next := p.next[i]; next >= 0 && offset != next && !(offset > next && (l.removable || l.compacted || o.Gaps && l.empty(next, offset))) && !o.Rewritable && !l.damaged {
 		o.fail("I78", "%s-%d: a reader at offset %d was given %d", at.Topic, at.Partition, next, offset)
 	}
 	if next := p.next[i]; next >= 0 && offset > next && l.damaged && o.OnSkip != nil {
@@ -291,10 +293,24 @@ func (o *Oracle) Got(r int, at core.TopicPartition, offset int64, id uint64, now
 func (o *Oracle) poll(i, r int, offset int64, id uint64, now core.Time) {
 	fresh := o.readers[r].next[i] < 0
 	if n := len(o.polls); n == 0 || fresh || o.polls[n-1].log != int32(i) || o.polls[n-1].reader != int32(r) || o.polls[n-1].at != now {
-		o.polls = append(o.polls, poll{log: int32(i), reader: int32(r), first: int32(len(o.records)), at: now, fresh: fresh})
+		from := offset
+		if o.Gaps && !fresh {
+			from = min(from, o.readers[r].next[i])
+		}
+		o.polls = append(o.polls, poll{log: int32(i), reader: int32(r), first: int32(len(o.records)), from: from, at: now, fresh: fresh})
 	}
 	o.polls[len(o.polls)-1].count++
 	o.records = append(o.records, got{offset, id})
+}
+
+// empty reports whether no record is known to stand in a range of offsets.
+func (l *logOf) empty(from, to int64) bool {
+	for off := from; off < to && off < int64(len(l.ids)); off++ {
+		if l.ids[off] != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Bounds says what the broker answered for a partition's log start and end.
@@ -474,7 +490,7 @@ func (o *Oracle) Logs() []checker.Log {
 		l := &logs[p.log]
 		list := o.records[p.first : p.first+p.count]
 		from := len(records)
-		out := checker.Poll{Partition: l.Partition, Consumer: int(p.reader), Invoke: int64(p.at), Return: int64(p.at), From: list[0].offset,
+		out := checker.Poll{Partition: l.Partition, Consumer: int(p.reader), Invoke: int64(p.at), Return: int64(p.at), From: p.from,
 			Next: list[len(list)-1].offset + 1, High: -1, Start: -1, Fresh: p.fresh || o.logs[p.log].removable || o.logs[p.log].compacted || o.logs[p.log].damaged}
 		for _, g := range list {
 			records = append(records, checker.Record{Offset: g.offset, Value: checker.Value(g.id) + 1})

@@ -16,6 +16,7 @@ const (
 	Mixed Workload = iota
 	Groups
 	Compaction
+	ExactlyOnce
 	workloadCount
 )
 
@@ -60,6 +61,8 @@ func registry() [workloadCount]workload {
 			draw: drawGroups, plan: planGroups, play: playGroups, deeds: groupDeeds()},
 		Compaction: {name: "compaction", about: "topics of few keys, tombstones among their records, whose small segments are cleaned again and again",
 			draw: drawCompaction, play: playCompaction, deeds: compactionDeeds()},
+		ExactlyOnce: {name: "exactly-once", about: "transactional producers, twins of theirs that are fenced, pipes that consume and produce in transactions, readers with read_committed",
+			draw: drawExactly, plan: planExactly, play: playExactly, deeds: exactlyDeeds()},
 	}
 }
 
