@@ -104,7 +104,8 @@ type Weather struct {
 	ReadErr, WriteErr   int64
 	SyncErr, DirSyncErr int64
 	MisWrite, MisRead   int64
-	Lying               bool // syncs report success and do nothing
+	OddNot              string // … never of paths that hold this, if it is not empty
+	Lying               bool   // syncs report success and do nothing
 	FullAt              int64
 	Aim, AimSuffix      string // the rest is for paths that hold the one and end with the other
 	AimRead, AimWork    int64

@@ -90,13 +90,13 @@ func (d *Disk) fate(o *op, v uint64) {
 			o.fate = core.IOError
 			d.Counts[WriteError]++
 		}
-		o.odd = o.e.Kind == core.Write && wants(v>>40, w.MisWrite)
+		o.odd = o.e.Kind == core.Write && wants(v>>40, w.MisWrite) && w.odd(o.h)
 	case core.Read, core.DoWork:
 		if o.e.File != 0 && wants(v>>24, w.ReadErr) {
 			o.fate = core.IOError
 			d.Counts[ReadError]++
 		}
-		o.odd = o.e.File != 0 && wants(v>>40, w.MisRead)
+		o.odd = o.e.File != 0 && wants(v>>40, w.MisRead) && w.odd(o.h)
 	case core.Sync:
 		if wants(v>>24, w.SyncErr) {
 			o.fate = core.IOError
@@ -127,6 +127,11 @@ func (d *Disk) inBroken(o *op) bool {
 	}
 	rest, in := strings.CutPrefix(path, d.Weather.Broken)
 	return in && (rest == "" || rest[0] == '/')
+}
+
+// odd reports whether operations on a file may go astray.
+func (w *Weather) odd(h *handle) bool {
+	return w.OddNot == "" || h != nil && h.node != nil && !strings.Contains(h.node.path, w.OddNot)
 }
 
 // aims reports whether errors are aimed at a file.

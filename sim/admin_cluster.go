@@ -77,7 +77,7 @@ func (a *asking) clusterAsk() (kmsg.Request, bool) {
 		return q, true
 	}
 	least := strconv.Itoa(1 + int(v>>24)%int(t.factor))
-	if a.r.cfg.topology.ledger || a.r.cfg.topology.wipes { // the ledger counts with what the topic was made with
+	if a.r.cfg.topology.ledger || a.r.cfg.topology.wipes || a.r.cfg.Set == SetRepair { // the ledger counts with what the topic was made with
 		least = strconv.Itoa(t.minISR())
 	}
 	return alter(kmsg.ConfigResourceTypeTopic, t.name, minISR, &least), true

@@ -35,6 +35,7 @@ type topology struct {
 	ledger  bool     // lossy restarts come only as far as the promise covers them
 	wipes   bool     // disks of brokers may be lost, likewise
 	moves   bool     // replicas are moved often, and records deleted within batches: many copies begin in the midst of a log
+	victim  int      // the node whose disk is bad, in SetRepair
 }
 
 // many reports whether there is more than one node.
@@ -136,11 +137,12 @@ func (cfg *Config) drawCluster(c Chooser) {
 	of := func(list ...string) string { return list[draw(len(list))] }
 	brokers := len(t.brokers())
 	t.ledger = cfg.Set.Replicate() && draw(4) != 3
-	t.wipes = slices.Contains(t.roles, brokerOnly) && brokers > 2 && draw(3) != 0
+	t.wipes = slices.Contains(t.roles, brokerOnly) && brokers > 2 && draw(3) != 0 && cfg.Set != SetRepair
 	t.moves = draw(4) == 3
+	safe := t.wipes || cfg.Set == SetRepair               // what is acknowledged is on two disks
 	t.ledger = t.ledger || t.wipes && cfg.Set.Replicate() // a disk that is lost takes the last copy with it if others have lost theirs
 	factor := func() int16 {
-		if t.wipes {
+		if safe {
 			return int16(2 + draw(brokers-1))
 		}
 		if most := min(brokers, 3); draw(4) != 3 {
@@ -153,7 +155,7 @@ func (cfg *Config) drawCluster(c Chooser) {
 		x := &cfg.Topics[i]
 		x.factor = factor()
 		least := 1 + draw(int(x.factor))
-		if x.factor == 3 && draw(2) == 1 || (t.ledger || t.wipes) && x.factor > 1 && least == 1 {
+		if x.factor == 3 && draw(2) == 1 || (t.ledger || safe) && x.factor > 1 && least == 1 {
 			least = 2
 		}
 		x.configs = append(x.configs, [2]string{minISR, fmt.Sprint(least)})
@@ -166,7 +168,7 @@ func (cfg *Config) drawCluster(c Chooser) {
 	line("klamm.cluster.id=AAECAwQFBgcICQoLDA0ODw")
 	line("controller.quorum.voters=" + cfg.quorumVoters())
 	offsets, least := min(brokers, 1+draw(4)), of("1", "1", "2")
-	if t.wipes {
+	if safe {
 		offsets, least = max(2, offsets), fmt.Sprint(serversMinISR)
 	}
 	line(fmt.Sprintf("offsets.topic.replication.factor=%d", offsets))
@@ -187,6 +189,11 @@ func (cfg *Config) drawCluster(c Chooser) {
 	line("auto.leader.rebalance.enable=" + of("true", "true", "false"))
 	if draw(8) == 7 { // the metadata log takes no more while a little is on its way
 		line("klamm.internal.metadata.pending.bytes=" + of("1", "300", "2000"))
+	}
+	if cfg.Set == SetRepair {
+		t.victim = t.brokers()[draw(brokers)]
+		line("klamm.log.scrub.interval.ms=" + of("1000", "5000", "20000"))
+		line("klamm.log.scrub.bytes.per.second=" + of("8388608", "100000", "30000"))
 	}
 	common := b.String()
 	racks := draw(3)
@@ -235,7 +242,7 @@ func (t *topology) describe() string {
 	for _, k := range t.roles {
 		list = append(list, roleNames[k])
 	}
-	return fmt.Sprintf("nodes %d: %s; ledger %v, wipes %v, moves %v, log directories %v\n", len(list), strings.Join(list, " | "), t.ledger, t.wipes, t.moves, t.places)
+	return fmt.Sprintf("nodes %d: %s; ledger %v, wipes %v, moves %v, log directories %v, victim %d\n", len(list), strings.Join(list, " | "), t.ledger, t.wipes, t.moves, t.places, nodeID(t.victim))
 }
 
 const minISR = "min.insync.replicas"
@@ -351,7 +358,7 @@ func (r *run) stuckServers(b *strings.Builder) {
 			}
 		}
 	}
-	for _, what := range []string{r.whole(), r.converged()} {
+	for _, what := range []string{r.whole(), r.converged(), r.harmed()} {
 		if what != "" {
 			b.WriteString("; " + what)
 		}

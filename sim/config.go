@@ -70,8 +70,11 @@ func drawConfig(c Chooser, opt *Options) (cfg Config) {
 			cfg.Set = s
 		}
 	}
-	if cfg.topology.many() && cfg.Set >= SetDamage { // replicas do not repair each other's damage yet
-		cfg.Set = []FaultSet{SetErrors, SetSync}[cfg.Set-SetDamage]
+	switch many := cfg.topology.many(); { // what one broker can only survive, several mend
+	case many && cfg.Set >= SetDamage:
+		cfg.Set = SetRepair
+	case !many && cfg.Set == SetRepair:
+		cfg.Set = SetDamage
 	}
 	cfg.Chaos = core.Time(4000+draw(6000)) * core.Millisecond
 	cfg.FullBytes = 300_000

@@ -243,6 +243,12 @@ func (w *World) crashFault(n *Node, f *Fault) bool {
 
 // rot flips a bit of a file of some kind.
 func (w *World) rot(n *Node, f *Fault) {
+	if w.OnRot != nil {
+		if w.OnRot(f) {
+			w.Counts[DiskRot]++
+		}
+		return
+	}
 	where, part := "/t", ".log"
 	switch {
 	case f.P >= 8 && f.P < 14:
@@ -344,6 +350,9 @@ func applyFault(f *Fault, net *netsim.Weather, disk *disksim.Weather) {
 		disk.MisWrite += f.P
 	case DiskMisRead:
 		disk.MisRead += f.P
+		if f.Q == 1 {
+			disk.OddNot = "/__cluster_metadata"
+		}
 	case DiskLies:
 		disk.Lying = true
 	case DirFails:

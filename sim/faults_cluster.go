@@ -8,10 +8,10 @@ import (
 // This file is about the faults that only a cluster of several nodes can suffer.
 
 // canCome reports whether runs of so many nodes, from and to, can suffer a kind: some need a cluster, disks are wiped where
-// there are brokers that are no voters, and replicas do not repair each other's damage yet.
+// there are brokers that are no voters; a disk that loses what it called durable cannot be told from one that never had it.
 func (k FaultKind) canCome(nodes [2]int) bool {
 	switch k {
-	case DiskRot, DiskMisWrite, DiskMisRead, DiskLies:
+	case DiskMisWrite, DiskLies:
 		return nodes[0] < 2
 	case WipeDisk:
 		return nodes[1] > 3
@@ -24,7 +24,7 @@ func (k FaultKind) canCome(nodes [2]int) bool {
 // damages names what only runs of one node suffer, likewise.
 func damages(c disksim.Counter) bool {
 	switch c {
-	case disksim.SyncLied, disksim.Rotten, disksim.MisdirectedWrite, disksim.MisdirectedRead, disksim.AlignedRead:
+	case disksim.SyncLied, disksim.MisdirectedWrite:
 		return true
 	}
 	return false

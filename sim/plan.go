@@ -13,11 +13,12 @@ const (
 	SetUnsynced                 // answers from memory and power loss: unsynced ones may be lost
 	SetDamage                   // synced bytes are destroyed: never a wrong byte, what is lost is said
 	SetLying                    // the disk lies about syncs: no wrong byte, no crash of ours
+	SetRepair                   // a cluster in which one broker's disk is bad: nothing lost, all repaired; see repair.go
 	SetCount
 	SetAll FaultSet = 100 // for toys: as SetErrors, with every kind on
 )
 
-var setNames = [SetCount]string{"sync", "errors", "cached", "unsynced", "damage", "lying"}
+var setNames = [SetCount]string{"sync", "errors", "cached", "unsynced", "damage", "lying", "repair"}
 
 func (s FaultSet) String() string {
 	if s < SetCount {
@@ -44,7 +45,9 @@ func (s FaultSet) mayHappen(k FaultKind) bool {
 		return s != SetCached
 	case DiskAimed, DiskReadErrors, DiskWriteErrors, DiskSyncErrors, DiskFull, DiskStuck:
 		return s == SetErrors || s == SetAll
-	case DiskRot, DiskMisWrite, DiskMisRead:
+	case DiskRot, DiskMisRead:
+		return s == SetDamage || s == SetRepair
+	case DiskMisWrite:
 		return s == SetDamage
 	case DiskLies:
 		return s == SetLying
@@ -180,6 +183,9 @@ func drawFault(c Chooser, cfg *Config, k FaultKind, entity uint64) Fault {
 	}
 	if servers > 1 && f.Node == 0 {
 		f.Node = int(draw(uint64(servers)))
+	}
+	if cfg.Set == SetRepair && (k == DiskRot || k == DiskMisRead) {
+		f.Node, f.Q = cfg.topology.victim, 1 // of a voter that forgets others do not know what it had
 	}
 	return f
 }

@@ -253,6 +253,9 @@ func (r *run) recovered(n *Node, l *log.Log) {
 			}
 			continue
 		}
+		if r.victim(n.at) { // what it can read now is not what it had
+			continue
+		}
 		if l.Swaps() > 0 || l.Cleaning().On { // it has been cleaned in this life already
 			continue
 		}

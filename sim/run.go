@@ -144,6 +144,9 @@ func Run(seed uint64, opt Options) Result {
 			r.follow()
 		}
 	}
+	if r.cfg.Set == SetRepair {
+		r.w.OnRot = r.rot
+	}
 	r.w.PhaseAt(r.cfg.Chaos, phaseHealed)
 	r.w.Run(r.cfg.Chaos+2*calmTime, eventsMax)
 	return r.result(seed)
@@ -482,7 +485,7 @@ func (r *run) audited() bool {
 			}
 		}
 	}
-	return r.whole() == "" && r.converged() == "" && (r.player == nil || r.player.audited() == "")
+	return r.whole() == "" && r.converged() == "" && r.harmed() == "" && (r.player == nil || r.player.audited() == "")
 }
 
 // groupsAt reports whether a member of each group stands at the end of a compacted log: what lies between may be gone since the

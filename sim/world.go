@@ -51,6 +51,7 @@ const (
 	siteAdmin
 	siteWorkload
 	siteDirs
+	siteRotten
 )
 
 // Node is a place where a machine runs.
@@ -117,6 +118,7 @@ type World struct {
 	OnFind     func(kind FaultKind, p int64) int       // whom a fault befalls that is aimed at a part in the cluster; -1: nobody
 	OnCrash    func(node int, power bool) verdict      // how a node may crash,
 	OnWipe     func(node int, done bool) bool          // and whether it may lose its disk; then, that it has
+	OnRot      func(f *Fault) bool                     // chooses what rots in a cluster
 	now        core.Time
 	q          heap4
 	seq        uint64

@@ -1,7 +1,7 @@
 // Drill runs a cluster of three real nodes in network namespaces, the clients in a fourth, under a load of idempotent producers
 // with acks=all, and brings faults upon the leader: kill -9, cut cables (both ways, one way), loss and delay, a pause longer than
-// its session, a full file system, a slow disk, and the power loss of all nodes at once (a layer under the file adapter forgets what was not
-// synced). At the end every acknowledged record must be there once, in order.
+// its session, a full file system, a slow disk, the power loss of all nodes at once (a layer under the file adapter forgets what was not
+// synced), and bits that flip in segments of followers and of the leader. At the end every acknowledged record must be there once, in order.
 //
 //	go run ./.ci/drill [-rounds 1] [-faults kill,cut,…] [-keep]
 //
@@ -58,6 +58,7 @@ var faults = []fault{
 	{"full", (*drill).full},
 	{"slow", (*drill).slow},
 	{"power", (*drill).power},
+	{"rot", (*drill).rot},
 }
 
 func main() {
@@ -108,7 +109,7 @@ func run(rounds int, only []string, keep bool) (err error) {
 	if d.bin, err = nodes.Build(dir); err != nil {
 		return err
 	}
-	if d.c, err = nodes.New(dir, 3, base, "klammd", nil); err != nil {
+	if d.c, err = nodes.New(dir, 3, base, "klammd", scrubSettings); err != nil {
 		return err
 	}
 	if err = d.c.MakeSpaces(); err != nil {

@@ -147,6 +147,7 @@ func (b *Broker) loadLogs(now core.Now, out *core.Out) {
 	cfg.Durability, cfg.RetentionCheck = b.cfg.Durability, b.cfg.RetentionCheck
 	cfg.CheckpointTime, cfg.CheckpointBytes = min(cfg.CheckpointTime, b.cfg.CheckpointTime), b.cfg.Internal.CheckpointBytes
 	cfg.Sizes, cfg.Cleaner = b.cfg.Internal.Log, b.cfg.Cleaner
+	cfg.ScrubRate, cfg.ScrubInterval = b.cfg.Scrub.Rate, b.cfg.Scrub.Interval
 	b.store = log.NewStore(cfg)
 	for at := range b.dirs {
 		if why := b.dirs[at].why; why != "" {

@@ -93,6 +93,7 @@ type Config struct {
 	// Logs.
 	CheckpointTime core.Time // log.flush.offset.checkpoint.interval.ms
 	RetentionCheck core.Time
+	Scrub          Scrub
 	LoadsAtOnce    int
 	Cleaner        log.CleanerConfig
 	LagMax         core.Time // replica.lag.time.max.ms
@@ -164,7 +165,7 @@ func (b *Broker) reconfigureBroker() {
 }
 
 // Klamm's own settings, beside Kafka's.
-var klammSettings = []string{"klamm.auto.format", "klamm.cluster.id", "klamm.durability"}
+var klammSettings = []string{"klamm.auto.format", "klamm.cluster.id", "klamm.durability", scrubRate, scrubInterval}
 
 // internalSetting is one of klamm.internal.*, with its default and its least value.
 type internalSetting struct {
@@ -205,6 +206,31 @@ func internalNamed(name string) (internalSetting, bool) {
 		}
 	}
 	return internalSetting{}, false
+}
+
+// Scrub is the background check of the logs.
+type Scrub struct {
+	Rate     int64     // klamm.log.scrub.bytes.per.second; 0: none
+	Interval core.Time // klamm.log.scrub.interval.ms: from the beginning of one pass over all logs to that of the next, at least
+}
+
+const (
+	scrubRate     = "klamm.log.scrub.bytes.per.second"
+	scrubInterval = "klamm.log.scrub.interval.ms"
+)
+
+// own reads a number of Klamm's own settings.
+func (p *parser) own(name string, def, least int64) int64 {
+	text, given := p.props.Get(name)
+	if !given {
+		return def
+	}
+	n, err := strconv.ParseInt(text, 10, 52)
+	if err != nil || n < least {
+		p.bad(name + "=" + text + ": no number from " + strconv.FormatInt(least, 10) + " on")
+		return def
+	}
+	return n
 }
 
 // size reads one of klamm.internal.*.
@@ -388,6 +414,8 @@ func (p *parser) identity(c *Config) {
 		p.bad("klamm.auto.format=" + v + ": neither true nor false")
 	}
 	c.ClusterID = p.raw("klamm.cluster.id", "")
+	c.Scrub.Rate = p.own(scrubRate, log.DefaultStoreConfig("").ScrubRate, 0)
+	c.Scrub.Interval = core.Millis(p.own(scrubInterval, log.DefaultStoreConfig("").ScrubInterval.Millis(), 1))
 }
 
 // directories reads where the data are.

@@ -501,6 +501,7 @@ func (b *Broker) countFetched(t *fetchTask, p *fetchPart) {
 		b.counts.fetchFailed++
 	}
 	if t.replica >= 0 {
+		b.sentAgain(core.NodeID(t.replica), p)
 		b.repl.counts.bytesOut += p.slice.Len
 		return
 	}

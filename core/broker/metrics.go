@@ -79,6 +79,7 @@ func (b *Broker) Report(now core.Now) *core.Report {
 	b.reportMetadata(&m)
 	b.reportGroups(&m)
 	b.reportWaiting(&m)
+	b.reportRepair(&m)
 	return r
 }
 

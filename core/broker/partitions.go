@@ -56,6 +56,8 @@ type hosted struct {
 	messagesIn       int64
 	bytesIn          int64
 	bytesOut         int64
+	sent             []sentTo // what followers were sent last; sorted by node
+	anew             bool     // it had no log here when it was hosted
 }
 
 func (h *hosted) offline() bool   { return h.why != "" }
@@ -204,7 +206,7 @@ func (b *Broker) hostPartition(now core.Now, t *image.Topic, x *image.Partition,
 		p.byLog = append(p.byLog, hosted{})
 	}
 	h := &p.byLog[id]
-	*h = hosted{used: true, log: id, tp: tp, id: t.ID, cfg: cfg}
+	*h = hosted{used: true, log: id, tp: tp, id: t.ID, cfg: cfg, anew: !found}
 	b.setTopicFacts(h)
 	l := b.store.Log(id)
 	switch {
@@ -224,6 +226,9 @@ func (b *Broker) hostPartition(now core.Now, t *image.Topic, x *image.Partition,
 // openPartition takes a partition whose log can be used into service.
 func (b *Broker) openPartition(now core.Now, h *hosted, out *core.Out) {
 	h.open = true
+	if b.damagedBefore(now, h, out) {
+		return
+	}
 	b.takeRole(now, h, out)
 }
 

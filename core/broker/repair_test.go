@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"klamm/core"
@@ -30,7 +31,7 @@ func (r *replicas) damage(node int, segment string, at int) {
 
 // filled is a fleet whose topic has records on every copy, known as synced.
 func filled(t *testing.T, configs ...string) *replicas {
-	r := newReplicas(t, 3, "", append(configs, "min.insync.replicas=2")...)
+	r := newReplicas(t, 3, "klamm.log.scrub.interval.ms=500\n", append(configs, "min.insync.replicas=2")...)
 	for i := range 20 {
 		r.mustProduce(fmt.Sprint("a", i))
 	}
@@ -97,4 +98,51 @@ func TestDamageThatNobodyElseHas(t *testing.T) {
 	r.until("another leads", 30*core.Second, func() bool { l := r.leader("t", 0); return l >= 0 && l != at })
 	r.restart(at)
 	r.converge(30 * core.Second)
+}
+
+// What is known to be damaged is checked whole after a restart, although the start looks only at the end of a log; and a leader that is found
+// damaged gives its leadership away.
+func TestDamageIsRemembered(t *testing.T) {
+	r := filled(t)
+	at := r.leader("t", 0)
+	others := (at + 1) % 3
+	r.damage(at, "00000000000000000000", 700)
+	for i := range r.nodes { // nobody can tell it what it lacks
+		if i != at {
+			r.cutOff(i)
+		}
+	}
+	r.until("the scrub has seen it", 5*core.Second, func() bool { return r.hosted(at, "t", 0).why != "" })
+	for i := range r.nodes {
+		if i != at {
+			r.healNode(i)
+		}
+	}
+	r.until("the controller knows", 20*core.Second, func() bool {
+		x := r.nodes[others].b.img.Partition("t", 0)
+		return slices.Contains(x.Directories, dirDamaged) && int(x.Leader) != at+1
+	})
+	r.kill(at)
+	r.restart(at)
+	r.converge(20 * core.Second)
+	require.Equal(t, r.sent, values(t, r.bytes(at, "t")))
+	require.NotContains(t, r.nodes[others].b.img.Partition("t", 0).Directories, dirDamaged)
+}
+
+// The only replica serves on: what is damaged cannot be read, and is told; everything else can.
+func TestDamageOfTheOnlyReplica(t *testing.T) {
+	r := newReplicasOf(t, 2, 1, "klamm.log.scrub.interval.ms=500\n")
+	for i := range 20 {
+		r.mustProduce(fmt.Sprint("a", i))
+	}
+	r.advance(5 * core.Second)
+	at := r.leader("t", 0)
+	r.damage(at, "00000000000000000000", 700)
+	meta := r.nodes[at].files["/data/__cluster_metadata-0/00000000000000000000.log"]
+	meta.data[200] ^= 1
+	r.until("the scrub has seen it", 5*core.Second, func() bool { return r.nodes[at].marks.Count("broker.damaged-alone") > 0 })
+	r.until("and that of the metadata", 5*core.Second, func() bool { return r.nodes[at].marks.Count("broker.damaged-metadata") > 0 })
+	r.mustProduce("b")
+	require.Equal(t, at, r.leader("t", 0))
+	require.NotZero(t, r.nodes[at].b.store.Scrub().Suspects)
 }

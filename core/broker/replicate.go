@@ -27,6 +27,7 @@ type replicator struct {
 	led      uint64 // leaderships that began here
 	isr      isrChanges
 	counts   replicaCounts
+	doubts   []doubted // to be looked at in this Step
 }
 
 // replicaCounts are for metrics.

@@ -93,6 +93,7 @@ func (b *Broker) settle(now core.Now, out *core.Out) {
 		went = b.bootStep(now, out) || went
 		went = b.advance(now, out) || went
 		went = b.serve(now, out) || went
+		went = b.checkDoubts(now, out) || went
 		went = b.stopStep(now, out) || went
 		if b.stage == stageStopped {
 			return
@@ -107,6 +108,11 @@ func (b *Broker) settle(now core.Now, out *core.Out) {
 func (b *Broker) logChanged(now core.Now, c log.Change, out *core.Out) {
 	if b.node != nil {
 		if id, ok := b.node.Log(); ok && id == c.ID && c.What != log.Booted && c.What != log.Stopped {
+			if c.What == log.Rotten {
+				out.Mark("broker.damaged-metadata")
+				b.note(now, core.Error, "the metadata log is damaged: "+c.Note+". This node goes on with what it has in memory, and will not start again with that file", out)
+				return
+			}
 			b.node.Changed(now, c, b.store, out)
 			return
 		}
@@ -137,6 +143,8 @@ func (b *Broker) logChanged(now core.Now, c log.Change, out *core.Out) {
 		b.mended(now, h, out)
 	case log.Failed:
 		b.failed(now, h, c, out)
+	case log.Rotten:
+		b.rotten(now, h, c, out)
 	case log.Truncated:
 		b.mended(now, h, out)
 		b.copied(now, h, c.What, out)

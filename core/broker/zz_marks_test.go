@@ -28,7 +28,7 @@ var notInScripts = map[string]string{
 }
 
 // inFleets are marks of what happens between nodes: TestFleetsTakeEveryRarePath looks for them.
-var inFleets = regexp.MustCompile(`^broker\.(replica|isr|fetch-of-stranger|truncated-below|forward|peer|proposal|controller|registers|stops-as|no-producer)`)
+var inFleets = regexp.MustCompile(`^broker\.(replica|isr|fetch-of-stranger|truncated-below|forward|peer|proposal|controller|registers|stops-as|no-producer|damaged)`)
 
 // fleetMarks are those that the fleets of this run of the tests have hit.
 var fleetMarks = map[string]bool{}

@@ -86,6 +86,10 @@ func (d *draft) online(id core.NodeID, dir core.TopicID) bool {
 var (
 	dirMigrating  = wire.UUID{}      // not known yet: from before directories had ids
 	dirUnassigned = wire.UUID{15: 1} // the broker chooses
+	// Of those that Kafka keeps for later: the log of this one replica is damaged, and repaired from others. It is no directory of any
+	// broker, so every controller takes the replica out of the in-sync set and gives its leadership away; and one of ours knows
+	// that what comes back is not empty.
+	dirDamaged = wire.UUID{15: 90}
 )
 
 // hasDirectory reports whether a replica's directory is among those that are online. Brokers of before KIP-858 name none.

@@ -74,6 +74,8 @@ type StoreConfig struct {
 	CheckpointTime  core.Time   // a checkpoint lags at most so long,
 	CheckpointBytes int64       // and at most so much
 	RetentionCheck  core.Time
+	ScrubRate       int64     // bytes a second that the scrub reads; 0: there is none
+	ScrubInterval   core.Time // from the beginning of one pass to that of the next, at least
 	LoadsAtOnce     int
 	Generator       [32]byte // key of the generator for names of deleted directories
 	Sizes           Sizes
@@ -103,7 +105,7 @@ func DefaultSizes() Sizes {
 func DefaultStoreConfig(dirs ...string) StoreConfig {
 	return StoreConfig{
 		Dirs: dirs, Table: 2, FileBase: 1 << 40, CheckpointTime: 5 * core.Second, CheckpointBytes: 64 << 20,
-		RetentionCheck: 5 * core.Minute, LoadsAtOnce: 16, Sizes: DefaultSizes(), Cleaner: DefaultCleanerConfig(),
+		RetentionCheck: 5 * core.Minute, ScrubRate: 8 << 20, ScrubInterval: 24 * core.Hour, LoadsAtOnce: 16, Sizes: DefaultSizes(), Cleaner: DefaultCleanerConfig(),
 	}
 }
 
@@ -124,12 +126,13 @@ const (
 	Bytes                 // Ticket, Data: whole batches; Err if they can't be read
 	Stopped               // the Store is stopped; Note is empty if the stop was clean
 	Booted                // every log is loaded or offline
+	Rotten                // the scrub has found something wrong in the segment whose base is Offset; Note says where. Nothing is done about it: see SuspectFrom
 	Lost                  // of the directory Dir, which cannot be used any more, with all logs in it; Note says why
 	whatCount
 )
 
 var whatNames = [whatCount]string{
-	"loaded", "failed", "written", "durable", "start", "truncated", "gone", "sought", "time-found", "bytes", "stopped", "booted", "lost",
+	"loaded", "failed", "written", "durable", "start", "truncated", "gone", "sought", "time-found", "bytes", "stopped", "booted", "rotten", "lost",
 }
 
 func (w What) String() string {

@@ -252,22 +252,35 @@ func (s *Store) reread(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 	d := &l.doubt[0]
 	g := l.find(d.seg)
 	if g == nil || int64(len(ev.Data)) != d.chunk(s.cfg.Sizes.RewriteBytes) {
-		s.fail(l, "bytes above the recovery point vanished while they were written anew", out)
+		s.astray(l, g, "bytes above the recovery point vanished while they were written anew", out)
 		return
 	}
 	n, next, need := d.sound(ev.Data, g.end)
 	switch {
 	case n > 0:
-		d.next, d.least = next, 0
+		d.next, d.least, d.astray = next, 0, 0
 		out.Write(s.start(l, op{kind: opRewrite, n: n}), g.file, d.from, ev.Data[:n])
 	case need > int64(len(ev.Data)) && need <= d.to-d.from:
 		d.least = need
 		s.rewrite(l, g, out)
 	default:
-		out.Mark("log.rewrite-astray")
-		s.fail(l, "bytes above the recovery point changed while they were written anew", out)
+		s.astray(l, g, "bytes above the recovery point changed while they were written anew", out)
 	}
 }
+
+// astray reads doubtful bytes once more: a read may come from another place of the disk. Bytes that stay away are gone.
+func (s *Store) astray(l *Log, g *segment, why string, out *core.Out) {
+	out.Mark("log.rewrite-astray")
+	d := &l.doubt[0]
+	if d.astray++; g == nil || d.astray > astrayMax {
+		s.fail(l, why, out)
+		return
+	}
+	s.rewrite(l, g, out)
+}
+
+// astrayMax is how often doubtful bytes are read once more.
+const astrayMax = 8
 
 // sound is how many bytes of b, which was read at from, are whole batches that may stand there, the offset behind them, and how
 // many bytes the first one needs that is cut.

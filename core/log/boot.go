@@ -237,6 +237,7 @@ func (s *Store) loadMore(now core.Now, out *core.Out) {
 	}
 	if b.loading == 0 && len(b.waiting) == 0 && !b.done {
 		s.retainAt = now.Mono.After(s.cfg.RetentionCheck)
+		s.scrubOn(now)
 		s.bootEnd(out)
 	}
 }

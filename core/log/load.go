@@ -39,6 +39,7 @@ type load struct {
 	check      core.Offset
 	hurt       hurt // of a damaged log, see repair.go
 	swap       *reswap
+	twice      twice
 }
 
 type loadStage uint8

@@ -94,6 +94,7 @@ type doubt struct {
 	next     core.Offset // the base of the batch at from
 	gaps     bool        // between the offsets of its batches, as compaction leaves them
 	least    int64       // the next read takes no less: the batch at from is that large
+	astray   int         // reads in a row that were not of what the scan had seen
 }
 
 // ID is the log's id.

@@ -64,6 +64,21 @@ func (s *script) peerCommand(t *testing.T, d *datadriven.TestData, b *strings.Bu
 		fmt.Fprintln(b, w.s.RaiseStart(s.id, core.Offset(arg("to", 0)), &w.out))
 		w.gather()
 		w.run()
+	case "scrub": // begins with the next boot
+		w.cfg.ScrubRate, w.cfg.ScrubInterval = arg("rate", 1<<20), core.Time(arg("s", 10))*core.Second
+	case "scrubbed":
+		c := w.s.Scrub()
+		fmt.Fprintf(b, "passes=%d bytes=%d suspects=%d unread=%d\n", c.Passes, c.Pass, c.Suspects, c.Unread)
+	case "check": // the segment that holds an offset, soon
+		w.s.Check(w.now, s.id, core.Offset(arg("at", 0)), &w.out)
+		w.gather()
+		w.run()
+	case "suspect":
+		w.s.SuspectFrom(w.now, s.id, core.Offset(arg("from", 0)), &w.out)
+		w.gather()
+		if !d.HasArg("begin") {
+			w.run()
+		}
 	case "zero": // a range of a segment file, on the platter too
 		n := s.segmentNode(t, core.Offset(arg("base", 0)))
 		clear(n.data[arg("from", 0):min(arg("to", 1<<31), int64(len(n.data)))])

@@ -147,6 +147,9 @@ func (s *Store) checked(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 		return
 	}
 	how, need := ended(ev.Data[0]), int64(binary.BigEndian.Uint64(ev.Data[1:]))
+	if s.beginsAstray(l, g, ev.Data[checkHead:]) && s.scanOnceMore(now, l, g, out) {
+		return
+	}
 	from := g.size // the chunk began here; what is folded moves it
 	for rows := ev.Data[checkHead:]; len(rows) >= checkRow; rows = rows[checkRow:] {
 		v := batch.View(rows[:batch.HeaderBytes])
@@ -172,9 +175,13 @@ func (s *Store) checked(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 	case how == endedBad && d.tail && d.expect >= 0:
 		s.scanAll(now, l, out)
 	case how == endedBad:
-		s.fault(l, "a bad batch", out)
+		if !s.scanOnceMore(now, l, g, out) {
+			s.fault(l, "a bad batch", out)
+		}
 	case how == endedShort && (g.size+need > g.limit || need <= got && from+got >= g.limit):
-		s.fault(l, "a cut batch", out)
+		if !s.scanOnceMore(now, l, g, out) {
+			s.fault(l, "a cut batch", out)
+		}
 	default:
 		if how == endedShort {
 			d.n = need

@@ -241,6 +241,7 @@ func (s *Store) cutDamaged(l *Log, to core.Offset, out *core.Out) {
 	out.Mark("log.damaged-cut")
 	to = min(to, l.end)
 	base := l.segs[l.at(to)].base
+	l.cleanPoint = min(l.cleanPoint, to)
 	s.closeForLoad(l, out)
 	l.load = &load{stage: loadSink, at: to, hide: min(base, to)}
 	s.writePoint(l.place, pointRecovery, out)
@@ -250,6 +251,7 @@ func (s *Store) cutDamaged(l *Log, to core.Offset, out *core.Out) {
 // count.
 func (s *Store) restartDamaged(l *Log, at core.Offset, out *core.Out) {
 	end := max(l.end, l.load.point, l.segs[len(l.segs)-1].base+math.MaxInt32)
+	l.cleanPoint = 0
 	s.closeForLoad(l, out)
 	l.end = end
 	s.hide(l, at, out)
@@ -297,4 +299,47 @@ func (s *Store) pointedDamaged(l *Log, out *core.Out) {
 // damagedWhere names a place in a log.
 func damagedWhere(why string, l *Log, g *segment) string {
 	return why + " at offset " + strconv.FormatInt(int64(l.end), 10) + ", byte " + strconv.FormatInt(g.size, 10) + " of " + segmentName(g.base, ".log")
+}
+
+// twice is what a scan remembers of a stretch that it has read more than once: a read may come from another place of the disk, and
+// what was only read wrong is neither damaged nor torn.
+type twice struct {
+	seg  core.Offset // the stretch begins at pos of this segment,
+	pos  int64
+	base core.Offset // and with the batch at this offset, when it was last read
+	n    int         // times that it was read again
+}
+
+// readsMax is how often a stretch is read before something is made of what is wrong with it.
+const readsMax = 4
+
+// scanOnceMore has what follows g.size read again; false if it was often enough.
+func (s *Store) scanOnceMore(now core.Now, l *Log, g *segment, out *core.Out) bool {
+	t := &l.load.twice
+	if t.seg != g.base || t.pos != g.size {
+		*t = twice{seg: g.base, pos: g.size, base: -1}
+	}
+	if t.n++; t.n >= readsMax {
+		return false
+	}
+	out.Mark("log.read-again")
+	s.scanNext(now, l, out)
+	return true
+}
+
+// beginsAstray reports whether a stretch begins behind a gap, and is read so for the first time. Compaction leaves gaps; a read that
+// goes astray finds sound batches too, but not the same ones again.
+func (s *Store) beginsAstray(l *Log, g *segment, rows []byte) bool {
+	if len(rows) < checkRow {
+		return false
+	}
+	base, t := batch.View(rows[:batch.HeaderBytes]).BaseOffset(), &l.load.twice
+	if base <= l.end || l.load.expect >= 0 || t.seg == g.base && t.pos == g.size && t.n > 0 && t.base == base {
+		return false
+	}
+	if t.seg != g.base || t.pos != g.size {
+		*t = twice{seg: g.base, pos: g.size}
+	}
+	t.base = base
+	return true
 }

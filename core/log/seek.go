@@ -220,14 +220,14 @@ func (s *Store) seekStep(now core.Now, t Ticket, ev *core.Event, out *core.Out) 
 		}
 		s.scan(l, t, k, g, hint, out)
 	case seekScan:
-		s.scanned(l, t, k, g, ev, out)
+		s.scanned(now, l, t, k, g, ev, out)
 	case seekBytesRead:
-		s.readDone(l, t, k, g, ev, out)
+		s.readDone(now, l, t, k, g, ev, out)
 	}
 }
 
 // scanned takes the result of one step of the walk.
-func (s *Store) scanned(l *Log, t Ticket, k *seek, g *segment, ev *core.Event, out *core.Out) {
+func (s *Store) scanned(now core.Now, l *Log, t Ticket, k *seek, g *segment, ev *core.Event, out *core.Out) {
 	r, ok := parseSearch(ev.Data)
 	bad := !ok || r.how == searchBad || ev.Err != core.OK && ev.Err != core.ShortRead || r.how == searchLarge && (r.size <= k.n || r.size > g.size-k.pos) ||
 		r.how == searchFound && r.base >= 0 && (!l.mayBegin(g, k.pos+r.at, r.base, r.end) || r.end > l.end || k.hinted && r.at == 0 && k.what != TimeFound && r.base > k.from)
@@ -236,6 +236,7 @@ func (s *Store) scanned(l *Log, t Ticket, k *seek, g *segment, ev *core.Event, o
 		out.Mark("log.bad-index")
 		s.scan(l, t, k, g, 0, out)
 	case bad:
+		s.Check(now, l.id, g.base, out)
 		s.sought(t, k, Change{Err: core.IOError, Offset: -1, Timestamp: -1, Epoch: -1})
 	case r.how == searchLarge:
 		k.n = r.size
@@ -283,7 +284,7 @@ func (s *Store) seekRead(l *Log, t Ticket, k *seek, pos, first int64, out *core.
 
 // readDone cuts what was read to whole batches. Each must be where the log says that one is: a read from the wrong
 // place can have a valid checksum.
-func (s *Store) readDone(l *Log, t Ticket, k *seek, g *segment, ev *core.Event, out *core.Out) {
+func (s *Store) readDone(now core.Now, l *Log, t Ticket, k *seek, g *segment, ev *core.Event, out *core.Out) {
 	next, n := k.from, 0
 	for rest := ev.Data; len(rest) > 0; {
 		v, r, is := batch.First(rest)
@@ -297,6 +298,7 @@ func (s *Store) readDone(l *Log, t Ticket, k *seek, g *segment, ev *core.Event, 
 		next, n, rest = v.LastOffset()+1, n+v.Size(), r
 	}
 	if n == 0 {
+		s.Check(now, l.id, g.base, out)
 		s.sought(t, k, Change{Err: core.IOError})
 		return
 	}

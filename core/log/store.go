@@ -37,6 +37,7 @@ type Store struct {
 	cleaner  cleaner
 	stop     stopping
 	repairs  Repairs
+	scrub    scrub
 
 	brokerEpoch core.BrokerEpoch // for the clean markers
 	aside       []LogID          // logs with a directory that are not found by name: see future.go
@@ -75,6 +76,7 @@ const (
 	opRemoval               // slot
 	opClean                 // a step of the clean of log
 	opFirst                 // the first header of the segment with base n
+	opScrub                 // n: the file
 )
 
 type timerKind = uint8
@@ -90,7 +92,7 @@ func NewStore(cfg StoreConfig) *Store {
 	s := &Store{
 		cfg: cfg, ops: core.NewOps[op](cfg.Table, core.OpsMax), rand: core.NewRand(cfg.Generator),
 		nextFile: cfg.FileBase, byName: map[Partition]LogID{}, seeks: map[Ticket]*seek{},
-		pointsAt: core.Never, soonAt: core.Never, retainAt: core.Never, brokerEpoch: -1,
+		pointsAt: core.Never, soonAt: core.Never, retainAt: core.Never, scrub: scrub{due: core.Never}, brokerEpoch: -1,
 		cleaner: cleaner{cfg: cfg.Cleaner, at: core.Never},
 	}
 	for _, path := range cfg.Dirs {
@@ -205,6 +207,12 @@ func (s *Store) Done(now core.Now, ev *core.Event, out *core.Out) {
 			s.drained(now, l, out)
 		}
 		s.ageKnown(now, l, out)
+	} else if o.kind == opScrub {
+		s.scrubbed(now, l, o, ev, out)
+		s.scrubStep(now, out)
+		if l.state == loading {
+			s.drained(now, l, out)
+		}
 	} else if l.state == offline || l.state == deleting && o.kind != opRename && o.kind != opRenamed {
 		out.Mark("log.done-after-the-end")
 	} else {
@@ -271,7 +279,7 @@ var failures = [...]string{
 	opOpen: "cannot make a segment", opEntry: "cannot sync its directory", opWrite: "write failed", opSync: "sync failed",
 	opReread: "cannot read what is to be written anew", opRewrite: "write failed", opPut: "cannot write a file",
 	opSeek: "read failed", opLoose: "", opRename: "rename failed", opRenamed: "sync of the log directory failed",
-	opRemoval: "", opClean: "", opFirst: "",
+	opRemoval: "", opClean: "", opFirst: "", opScrub: "",
 }
 
 // fail takes a log offline. What is above its durable end is believed from no read any more.
@@ -292,7 +300,11 @@ func (s *Store) fail(l *Log, why string, out *core.Out) {
 
 // Next is the instant of the next Tick that the Store needs.
 func (s *Store) Next() core.Time {
-	return min(s.timers.Next(), s.pointsAt, s.soonAt, s.retainAt, s.cleaner.at)
+	next := min(s.timers.Next(), s.pointsAt, s.soonAt, s.retainAt, s.cleaner.at)
+	if !s.scrub.busy && !s.stop.on {
+		next = min(next, s.scrub.due)
+	}
+	return next
 }
 
 // Tick does what is due.
@@ -328,6 +340,7 @@ func (s *Store) Tick(now core.Now, out *core.Out) {
 			}
 		}
 	}
+	s.scrubStep(now, out)
 	if s.retainAt <= now.Mono {
 		s.retainAt = now.Mono.After(s.cfg.RetentionCheck)
 		s.retain(now, out)

@@ -11,6 +11,8 @@ type cut struct {
 	to    core.Offset
 	all   bool        // nothing is kept, and the log begins anew at to: see Restart
 	point core.Offset // where the recovery point goes: the base of the segment that is cut
+	check bool        // nothing is cut: the log is suspect, and loaded anew from the segment at seg on
+	seg   core.Offset
 }
 
 type cutStage uint8
@@ -53,6 +55,10 @@ func (s *Store) cutReady(now core.Now, l *Log, out *core.Out) {
 		return
 	}
 	c := l.cut
+	if c.check && c.stage == cutPoint {
+		s.checkReady(l, out)
+		return
+	}
 	if c.stage == cutDrain {
 		if l.clean != nil {
 			s.giveUpClean(now, l, out)
@@ -64,6 +70,10 @@ func (s *Store) cutReady(now core.Now, l *Log, out *core.Out) {
 			}
 		}
 		if l.writes.n > 0 || l.busy || l.durable < l.end || l.epochsPut || l.wantStart > l.start {
+			return
+		}
+		if c.check {
+			s.checkReady(l, out)
 			return
 		}
 		if !s.uncleanFrom(l, c, out) {
