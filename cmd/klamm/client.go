@@ -124,6 +124,8 @@ func hintFor(f client.Failure) string {
 		return "There are fewer brokers than replicas asked for; a single broker takes --replicas 1"
 	case wire.GroupIDNotFound:
 		return "See what there is: " + self() + " group list"
+	case wire.TransactionalIDNotFound:
+		return "See what there is: " + self() + " txn list"
 	case wire.NonEmptyGroup, wire.UnknownMemberID, wire.GroupSubscribedToTopic:
 		return "The group has members: stop its consumers first"
 	case wire.OffsetOutOfRange:

@@ -67,18 +67,20 @@ func appendPartitions(list []core.TopicPartition, topic string, partitions []int
 	return list
 }
 
-// add decides a request for one transaction and returns a code for each of its partitions. If one partition is unknown, none is
+// add decides a request for one transaction and returns a code for each of its partitions. If one partition is refused, none is
 // added. What the codes say may be told when the row of t may.
 func (b *Broker) add(now core.Now, t *groupReply, row int, a *txn.Adding, verify bool, out *core.Out) []wire.Code {
 	codes := make([]wire.Code, len(a.Partitions))
-	unknown := false
+	refused, client := false, t.r.header.Version < 4
 	for i, p := range a.Partitions {
 		codes[i] = wire.OperationNotAttempted
 		if topic := b.img.Topic(p.Topic); topic == nil || topic.Partition(p.Partition) == nil {
-			codes[i], unknown = wire.UnknownTopicOrPartition, true
+			codes[i], refused = wire.UnknownTopicOrPartition, true
+		} else if client && internalTopic(p.Topic) { // offsets come in by AddOffsetsToTxn, or by their coordinator
+			codes[i], refused = wire.TopicAuthorizationFailed, true
 		}
 	}
-	if unknown || len(a.Partitions) == 0 {
+	if refused || len(a.Partitions) == 0 {
 		return codes
 	}
 	fill := func(code wire.Code) []wire.Code {

@@ -266,6 +266,7 @@ func (p *player) checkLog() {
 func newPlayer(t *rapid.T) *player {
 	cfg := DefaultConfig()
 	cfg.Level = int16(rapid.IntRange(0, 2).Draw(t, "level"))
+	cfg.Expiration, cfg.ExpiryCheck = 10*core.Minute, core.Minute
 	cfg.SweepMax = rapid.IntRange(1, 5).Draw(t, "sweep")
 	p := &player{world: newWorld(cfg), t: t, verdicts: map[string]Status{}}
 	for i := range rapid.IntRange(1, 4).Draw(t, "clients") {
@@ -322,7 +323,7 @@ func TestRandomTransactions(t *testing.T) {
 				case 3:
 					p.now.Wall += core.Millis(int64(rapid.IntRange(-100000, 100000).Draw(t, "jump")))
 				case 4: // time to expire
-					p.advance(8 * 24 * 3600 * 1000)
+					p.advance(11 * 60 * 1000)
 				}
 			}
 			p.hear()
