@@ -1,6 +1,6 @@
-"""confluent-kafka (librdkafka) against a broker: admin, idempotent produce, two members of one group, seek, delete."""
+"""confluent-kafka (librdkafka) against a broker: admin, idempotent produce, two members of one group, seek, delete, transactions."""
 import sys, time
-from confluent_kafka import Producer, Consumer, TopicPartition, KafkaException
+from confluent_kafka import Producer, Consumer, TopicPartition, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic, NewPartitions, ConfigResource, ResourceType, ConfigEntry, AlterConfigOpType
 
 addr, topic, n = sys.argv[1], "confluent", 3000
@@ -86,5 +86,63 @@ assert wait(admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]))
 deleted = wait(admin.delete_records([TopicPartition(topic, 0, 5)], request_timeout=20, operation_timeout=10))
 assert [d.low_watermark for d in deleted.values()] == [5], deleted
 wait(admin.delete_consumer_groups(["pair"]))
+
+# Transactions: a commit is read whole, an abort not at all, a zombie is shut out, and offsets go with the records.
+wait(admin.create_topics([NewTopic("tx-in", 2, 1), NewTopic("tx-out", 2, 1)]))
+src = Producer({"bootstrap.servers": addr})
+for i in range(100):
+    src.produce("tx-in", value=f"{i}")
+assert src.flush(30) == 0
+
+
+def transactional(name):
+    p = Producer({"bootstrap.servers": addr, "transactional.id": name, "transaction.timeout.ms": 20000})
+    p.init_transactions(20)
+    return p
+
+
+worker = transactional("worker")
+reader = Consumer({"bootstrap.servers": addr, "group.id": "workers", "auto.offset.reset": "earliest", "enable.auto.commit": False, "isolation.level": "read_committed"})
+reader.subscribe(["tx-in"])
+done, end = 0, time.time() + 40
+while done < 100 and time.time() < end:
+    got = [m for m in reader.consume(25, 1.0) if m.error() is None]
+    if not got:
+        continue
+    for attempt in ("abort", "commit"):
+        worker.begin_transaction()
+        for m in got:
+            worker.produce("tx-out", value=b"did " + m.value())
+        worker.send_offsets_to_transaction(reader.position(reader.assignment()), reader.consumer_group_metadata(), 20)
+        if attempt == "abort":
+            worker.abort_transaction(20)
+        else:
+            worker.commit_transaction(20)
+    done += len(got)
+assert done == 100, done
+heir = transactional("worker")
+try:
+    worker.begin_transaction()
+    worker.produce("tx-out", value=b"zombie")
+    worker.commit_transaction(20)
+    raise SystemExit("a zombie's transaction was committed")
+except KafkaException as e:
+    assert e.args[0].code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH), e
+out = Consumer({"bootstrap.servers": addr, "group.id": "look-tx", "auto.offset.reset": "earliest", "isolation.level": "read_committed", "enable.partition.eof": True})
+out.assign([TopicPartition("tx-out", p, 0) for p in range(2)])
+values, ends = [], set()
+while len(ends) < 2 and time.time() < end:
+    m = out.poll(1)
+    if m is None:
+        continue
+    if m.error() is not None:
+        assert m.error().code() == KafkaError._PARTITION_EOF, m.error()
+        ends.add(m.partition())
+    else:
+        values.append(m.value())
+assert sorted(values) == sorted(f"did {i}".encode() for i in range(100)), (len(values), len(set(values)))
+assert sum(tp.offset for tp in reader.committed(reader.assignment(), timeout=10)) == 100
+reader.close()
+out.close()
 wait(admin.delete_topics([topic]))
 print("all well")

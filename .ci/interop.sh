@@ -88,6 +88,21 @@ has   "get-offsets: after delete-records" "kcat:0:100" "$T" kafka-get-offsets --
 has   "log-dirs" '"partition":"t-0"' "$T" kafka-log-dirs --bootstrap-server "$B" --describe
 has   "producer-perf-test" "50000 records sent" "$T" kafka-producer-perf-test --topic perf --num-records 50000 --record-size 512 --throughput -1 --bootstrap-server "$B"
 has   "consumer-perf-test" "50000" "$T" kafka-consumer-perf-test --bootstrap-server "$B" --topic perf --num-records 50000 --timeout 20000
+
+echo "-- transactions"
+has   "producer-perf-test: transactions" "20000 records sent" timeout 60 "$T" kafka-producer-perf-test --topic txn --num-records 20000 --record-size 100 --throughput -1 --bootstrap-server "$B" --transactional-id perf --transaction-duration-ms 200
+lines "console consumer: committed records" 20000 timeout 60 "$T" kafka-console-consumer --bootstrap-server "$B" --topic txn --from-beginning --max-messages 20000 --isolation-level read_committed --timeout-ms 30000
+has   "transactions: list" "CompleteCommit" "$T" kafka-transactions --bootstrap-server "$B" list
+has   "transactions: describe" "perf" "$T" kafka-transactions --bootstrap-server "$B" describe --transactional-id perf
+has   "transactions: describe-producers" "ProducerId" "$T" kafka-transactions --bootstrap-server "$B" describe-producers --topic txn --partition 0
+# A producer that dies in the middle of a transaction: it stays open until its time is over, and is none that hangs.
+timeout 60 "$T" kafka-producer-perf-test --topic dead --num-records 500 --record-size 100 --throughput 100 --bootstrap-server "$B" --transactional-id dead --transaction-duration-ms 60000 >/dev/null 2>&1 & dead=$!
+for _ in $(seq 100); do kcat -b "$B" -t dead -C -o beginning -e -q 2>/dev/null | grep -q . && break; sleep 0.2; done
+{ kill -KILL $dead; pkill -KILL -P $dead; wait $dead; } 2>/dev/null
+has   "transactions: find-hanging finds none that its coordinator knows" "Topic" "$T" kafka-transactions --bootstrap-server "$B" find-hanging --topic dead --max-transaction-timeout 0
+has   "transactions: abort" "" "$T" kafka-transactions --bootstrap-server "$B" abort --topic dead --partition 0 --start-offset 0
+lines "nothing of it is read" 0 timeout 30 "$T" kafka-console-consumer --bootstrap-server "$B" --topic dead --from-beginning --isolation-level read_committed --timeout-ms 3000
+
 has   "groups" "kcatgroup" "$T" kafka-groups --bootstrap-server "$B" --list
 has   "cluster id" "Cluster ID:" "$T" kafka-cluster cluster-id --bootstrap-server "$B"
 
@@ -108,6 +123,8 @@ shopt -s nullglob
 d=$work/data
 files=("$d"/t-*/*.log "$d"/kcat*/*.log "$d"/perf*/*.log);                ok "dump: ${#files[@]} logs" dump 'isvalid: true' --deep-iteration
 files=("$d"/__consumer_offsets-*/*.log);                                 ok "dump: offsets" dump 'offset: .* key: ' --deep-iteration --offsets-decoder
+files=("$d"/__transaction_state-*/*.log);                                ok "dump: transactions" dump 'state=CompleteCommit|CompleteCommit' --deep-iteration --transaction-log-decoder
+files=("$d"/*/*.txnindex);                                               ok "dump: ${#files[@]} transaction indexes" dump 'version: |^Dumping'
 files=("$d"/__cluster_metadata-0/*.log);                                 ok "dump: metadata log" dump 'TOPIC_RECORD' --cluster-metadata-decoder --deep-iteration
 files=("$d"/__cluster_metadata-0/*.checkpoint "$d"/bootstrap.checkpoint); ok "dump: ${#files[@]} metadata snapshots" dump 'FEATURE_LEVEL_RECORD' --cluster-metadata-decoder
 files=("$d"/*/*.index);                                                  ok "dump: ${#files[@]} offset indexes" dump '^offset: |^Dumping' --index-sanity-check

@@ -46,17 +46,14 @@ type findTask struct {
 
 // coordinatorTopic is where coordinators of a kind are kept; empty if they are not served.
 func coordinatorTopic(kind int8) string {
-	switch {
-	case kind == keyGroup:
+	switch kind {
+	case keyGroup:
 		return offsetsTopic
-	case kind == keyTransaction && transactionsServed():
+	case keyTransaction:
 		return transactionsTopic
 	}
 	return ""
 }
-
-// transactionsServed reports whether this release tells clients that it serves transactions.
-func transactionsServed() bool { return wire.Serves(wire.KeyEndTxn, 0) }
 
 // Advance waits until the topic is there and its logs can be written.
 func (t *findTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
@@ -95,10 +92,6 @@ func (t *findTask) find(b *Broker, key string) kmsg.FindCoordinatorResponseCoord
 	text := ""
 	c.ErrorMessage = &text
 	switch {
-	case t.kind == keyTransaction && t.topic == "":
-		text = "this broker does not serve transactions yet"
-		c.ErrorCode = int16(wire.InvalidRequest)
-		return c
 	case t.kind == keyShare:
 		text = "this broker does not serve share groups yet"
 		c.ErrorCode = int16(wire.InvalidRequest)

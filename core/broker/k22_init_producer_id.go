@@ -37,8 +37,6 @@ func (b *Broker) initProducerID(now core.Now, r request, q *kmsg.InitProducerIDR
 		}
 	case *id == "", (q.ProducerID == txn.None) != (q.ProducerEpoch == txn.None):
 		b.refuseProducerID(now, r, wire.InvalidRequest, out)
-	case !transactionsServed():
-		b.refuseProducerID(now, r, wire.UnsupportedVersion, out)
 	default:
 		t := &initTxnTask{r: r, q: *q}
 		if !t.Advance(b, now, out) {

@@ -25,6 +25,9 @@ var notInScripts = map[string]string{
 	"broker.high-by-age":             "a follower that falls silent between catching up and joining; core/replica has the script",
 	"broker.assignment-unanswered":   "a controller that is lost between a request and its answer",
 	"broker.fetch-of-stranger":       "a replica that has not heard yet that it was taken away",
+	"broker.marker-lost":             "a node that dies between a request and its answer",
+	"broker.marker-refused":          "a leader that cannot take a marker just now",
+	"broker.marker-without-leader":   "a partition that nobody leads",
 }
 
 // inFleets are marks of what happens between nodes: TestFleetsTakeEveryRarePath looks for them.
@@ -73,9 +76,6 @@ func TestScriptsTakeEveryRarePath(t *testing.T) {
 		}
 	})
 	for _, name := range marksOfHall(t) {
-		if (strings.HasPrefix(name, "broker.marker") || strings.HasPrefix(name, "broker.verify") || name == "broker.offsets-outside-of-transaction") && !transactionsServed() {
-			continue
-		}
 		if _, excused := notInScripts[name]; !excused && !inFleets.MatchString(name) && !strings.Contains(name, "group") && !hit[name] {
 			t.Errorf("no script takes %s", name)
 		}

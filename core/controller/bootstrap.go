@@ -21,13 +21,13 @@ const (
 )
 
 // Supported are the features that this node supports, as its registration and ApiVersions tell, sorted by name. Features
-// whose first level is still missing here (group.version, transaction.version, share.version, streams.version)
-// are left out: that is level 0, and clients fall back on what every cluster has.
+// whose first level is still missing here (group.version, share.version, streams.version) are left out: that is level 0, and clients fall back on what every cluster has.
 func Supported() []image.FeatureRange {
 	return []image.FeatureRange{
 		{Name: elrFeature, Min: 0, Max: 1},
 		{Name: kraftVersion, Min: 0, Max: 1},
 		{Name: MetadataVersion, Min: MetadataLevelMin, Max: MetadataLevel},
+		{Name: TransactionVersion, Min: 0, Max: 2},
 	}
 }
 
@@ -36,6 +36,7 @@ func Bootstrap() []wire.Record {
 	return []wire.Record{
 		&wire.FeatureLevelRecord{Name: MetadataVersion, FeatureLevel: MetadataLevel},
 		&wire.FeatureLevelRecord{Name: elrFeature, FeatureLevel: 1},
+		&wire.FeatureLevelRecord{Name: TransactionVersion, FeatureLevel: 2},
 	}
 }
 

@@ -27,11 +27,12 @@ const (
 var servedKeys = [...]int16{
 	KeyProduce, KeyFetch, KeyListOffsets, KeyMetadata, KeyOffsetCommit, KeyOffsetFetch, KeyFindCoordinator, KeyJoinGroup,
 	KeyHeartbeat, KeyLeaveGroup, KeySyncGroup, KeyDescribeGroups, KeyListGroups, KeyApiVersions, KeyCreateTopics,
-	KeyDeleteTopics, KeyDeleteRecords, KeyInitProducerId, KeyOffsetForLeaderEpoch, KeyDescribeConfigs, KeyAlterConfigs,
+	KeyDeleteTopics, KeyDeleteRecords, KeyInitProducerId, KeyOffsetForLeaderEpoch, KeyAddPartitionsToTxn, KeyAddOffsetsToTxn,
+	KeyEndTxn, KeyWriteTxnMarkers, KeyTxnOffsetCommit, KeyDescribeConfigs, KeyAlterConfigs,
 	KeyDescribeLogDirs, KeyCreatePartitions, KeyDeleteGroups, KeyElectLeaders, KeyIncrementalAlterConfigs,
 	KeyAlterPartitionReassignments, KeyListPartitionReassignments, KeyOffsetDelete, KeyDescribeQuorum, KeyUpdateFeatures,
-	KeyDescribeCluster, KeyDescribeProducers, KeyUnregisterBroker, KeyDescribeTopicPartitions, KeyAddRaftVoter,
-	KeyRemoveRaftVoter,
+	KeyDescribeCluster, KeyDescribeProducers, KeyUnregisterBroker, KeyDescribeTransactions, KeyListTransactions,
+	KeyDescribeTopicPartitions, KeyAddRaftVoter, KeyRemoveRaftVoter,
 }
 
 // controllerKeys are the APIs of the controller listener, sorted.
