@@ -94,7 +94,11 @@ func spoken(key int16) (lo, hi int16, ok bool) {
 		return 0, 0, true
 	case kmsg.DescribeCluster:
 		return 0, 2, true
-	case kmsg.DescribeProducers, kmsg.ListPartitionReassignments, kmsg.DescribeTopicPartitions, kmsg.UnregisterBroker:
+	case kmsg.ListTransactions:
+		return 0, 2, true
+	case kmsg.WriteTxnMarkers:
+		return 1, 2, true
+	case kmsg.DescribeTransactions, kmsg.DescribeProducers, kmsg.ListPartitionReassignments, kmsg.DescribeTopicPartitions, kmsg.UnregisterBroker:
 		return 0, 0, true
 	case kmsg.ElectLeaders:
 		return 0, 2, true

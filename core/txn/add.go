@@ -34,6 +34,9 @@ func (s *State) Add(env Env, a *Adding) Answer {
 		return Answer{Code: wire.InvalidRequest}
 	}
 	t := s.find(a.ID)
+	if t != nil && t.stored.Status.prepared() {
+		return s.refuse(t, wire.ConcurrentTransactions)
+	}
 	if code := s.may(t, a.Producer); code != wire.None {
 		return s.refuse(t, code)
 	}

@@ -25,22 +25,22 @@
 //
 // # What is decided, by state
 //
-//	request                          | not there | Empty       | Ongoing        | Prepare*         | Complete*
-//	InitProducerId, no producer      | (id, 0)   | epoch+1     | abort(*), CT   | CT               | epoch+1
-//	  current producer               | (id, 0)   | epoch+1     | abort(*), CT   | CT               | epoch+1
-//	  epoch before the last bump     | (id, 0)   | current     | PF             | CT               | current
-//	  any other producer             | (id, 0)   | PF          | PF             | CT, other id: PF | PF
-//	AddPartitionsToTxn               | map       | Ongoing     | more, or at once | CT             | Ongoing
-//	  verify only                    | map       | TA          | ok, or TA      | CT               | TA
-//	EndTxn v0-v4, commit             | map       | ITS         | PrepareCommit  | CT, other: ITS   | ok, other: ITS
-//	EndTxn v0-v4, abort              | map       | ITS         | PrepareAbort   | CT, other: ITS   | ok, other: ITS
-//	EndTxn v5, commit, epoch         | map       | ITS         | PrepareCommit+1| PF               | ITS
-//	  commit, epoch-1 (a retry)      | map       | PF          | PF             | CT, other: ITS   | ok, other: ITS
-//	EndTxn v5, abort, epoch          | map       | PrepareAbort+1 | PrepareAbort+1 | PF            | PrepareAbort+1
-//	  abort, epoch-1 (a retry)       | map       | PF          | PF             | CT, other: ITS   | ok, other: ITS
-//	timeout                          |           |             | abort(*)       |                  |
-//	last marker acknowledged         |           |             |                | Complete*        |
-//	unused for long                  |           | gone        |                |                  | gone
+//	request                          | not there | Empty          | Ongoing          | Complete*
+//	InitProducerId, no producer      | (id, 0)   | epoch+1        | abort(*), CT     | epoch+1
+//	  current producer               | (id, 0)   | epoch+1        | abort(*), CT     | epoch+1
+//	  epoch before the last bump     | (id, 0)   | current        | PF               | current
+//	  any other producer             | (id, 0)   | PF             | PF               | PF
+//	AddPartitionsToTxn               | map       | Ongoing        | more, or at once | Ongoing
+//	  verify only                    | map       | TA             | ok, or TA        | TA
+//	EndTxn v0-v4                     | map       | ITS            | Prepare*         | ok, other: ITS
+//	EndTxn v5, commit, epoch         | map       | ITS            | PrepareCommit+1  | ITS
+//	EndTxn v5, abort, epoch          | map       | PrepareAbort+1 | PrepareAbort+1   | PrepareAbort+1
+//	  either, epoch-1 (a retry)      | map       | PF             | PF               | ok, other: ITS
+//	timeout                          |           |                | abort(*)         |
+//	unused for long                  |           | gone           |                  | gone
+//
+// In Prepare* every one of these is answered CT, whoever asks; only verification says PF to another epoch first. The last marker
+// that is acknowledged makes it Complete*.
 //
 // CT: CONCURRENT_TRANSACTIONS. PF: PRODUCER_FENCED. ITS: INVALID_TXN_STATE. TA: TRANSACTION_ABORTABLE. map:
 // INVALID_PRODUCER_ID_MAPPING, as for another producer id. "other" is the verdict that the transaction did not get.

@@ -20,10 +20,12 @@ func (s *State) End(env Env, e *Ending) Answer {
 		return Answer{Code: wire.InvalidRequest, Producer: nobody}
 	}
 	t := s.find(e.ID)
-	if t == nil {
+	switch {
+	case t == nil:
 		return s.refuse(nil, wire.InvalidProducerIDMapping)
-	}
-	if e.Bump {
+	case t.stored.Status.prepared(): // whoever asks, and what for: come again when it is over
+		return s.refuse(t, wire.ConcurrentTransactions)
+	case e.Bump:
 		return s.endBumping(env, t, e)
 	}
 	now := &t.stored
@@ -39,10 +41,6 @@ func (s *State) End(env Env, e *Ending) Answer {
 		next.Status, next.UpdatedAt, next.ClientVersion = verdict(e.Commit), env.Now.Wall.Millis(), 0
 		next.Previous, next.Next = now.Producer.ID, None
 		return s.decided(env, t, next, t.last)
-	case PrepareCommit, PrepareAbort:
-		if now.Status == verdict(e.Commit) {
-			return s.refuse(t, wire.ConcurrentTransactions)
-		}
 	case CompleteCommit, CompleteAbort:
 		if now.Status == completed(verdict(e.Commit)) { // its answer was lost
 			env.Out.Mark("txn.end-repeated")
@@ -61,18 +59,13 @@ func (s *State) endBumping(env Env, t *transaction, e *Ending) Answer {
 		return s.refuse(t, wire.InvalidProducerIDMapping)
 	}
 	switch {
-	case now.Status.prepared() && retry:
-		if now.Status == verdict(e.Commit) {
-			return s.refuse(t, wire.ConcurrentTransactions)
-		}
-		return s.refuse(t, wire.InvalidTxnState)
 	case now.Status.complete() && retry:
 		if now.Status == completed(verdict(e.Commit)) {
 			env.Out.Mark("txn.end-repeated")
 			return Answer{Producer: now.Producer, End: t.end}
 		}
 		return s.refuse(t, wire.InvalidTxnState)
-	case now.Status.prepared() || now.Producer != e.Producer:
+	case now.Producer != e.Producer:
 		return s.refuse(t, wire.ProducerFenced)
 	case now.Status != Ongoing && e.Commit:
 		return s.refuse(t, wire.InvalidTxnState)

@@ -34,14 +34,14 @@ func (s *State) Init(env Env, id string, timeoutMillis int32, expected Producer)
 		return s.initNew(env, id, timeoutMillis)
 	}
 	now := &t.stored
+	if now.Status.prepared() {
+		return s.refuse(t, wire.ConcurrentTransactions)
+	}
 	if expected.ID != None && !t.knows(expected) {
 		env.Out.Mark("txn.init-fenced")
 		return s.refuse(t, wire.ProducerFenced)
 	}
-	switch {
-	case now.Status.prepared():
-		return s.refuse(t, wire.ConcurrentTransactions)
-	case now.Status == Ongoing: // the producer of before is fenced; the client comes again when that is over
+	if now.Status == Ongoing { // the producer of before is fenced; the client comes again when that is over
 		env.Out.Mark("txn.init-aborts")
 		a := s.fence(env, t)
 		if a.Code == wire.None && !a.NoID {
@@ -75,15 +75,12 @@ func (s *State) Init(env Env, id string, timeoutMillis int32, expected Producer)
 }
 
 // knows reports whether a client that says that it is p is the current producer, or one that has not heard of its last bump:
-// by one epoch, or to a new id when the epochs of the old one were used up. While a transaction is being completed
-// whoever has its producer id comes again: only then can be told which epoch counts.
+// by one epoch, or to a new id when the epochs of the old one were used up.
 func (t *transaction) knows(p Producer) bool {
 	now := &t.stored
 	switch {
 	case now.Status == Ongoing:
 		return p == now.Producer
-	case now.Status.prepared():
-		return p.ID == now.Producer.ID
 	case p.ID == now.Producer.ID:
 		return p.Epoch == now.Producer.Epoch || p.Epoch == t.last && t.last != None
 	}
