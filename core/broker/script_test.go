@@ -369,6 +369,9 @@ func (s *script) value(name string, f reflect.Value) string {
 func (s *script) produce() string {
 	q := kmsg.NewPtrProduceRequest()
 	q.Acks, q.TimeoutMillis = int16(s.int("acks", -1)), int32(s.int("timeout", 1000))
+	if id := s.text("txn", ""); id != "" {
+		q.TransactionID = &id
+	}
 	topic := kmsg.NewProduceRequestTopic()
 	topic.Topic = s.text("topic", "a")
 	version := int16(s.int("v", 11))
@@ -393,7 +396,7 @@ func (s *script) produce() string {
 }
 
 func (s *script) batch() []byte {
-	o := batch.Options{LeaderEpoch: -1, Transactional: s.d.HasArg("transactional"), Control: s.d.HasArg("control"), AppendTime: s.d.HasArg("append-time")}
+	o := batch.Options{LeaderEpoch: -1, Transactional: s.d.HasArg("transactional") || s.d.HasArg("txn"), Control: s.d.HasArg("control"), AppendTime: s.d.HasArg("append-time")}
 	if s.d.HasArg("pid") {
 		o.Producer = &batch.Producer{ID: s.int("pid", 0), Epoch: int16(s.int("epoch", 0)), Sequence: int32(s.int("seq", 0))}
 	}
@@ -499,6 +502,9 @@ func (s *script) fetched(f *kmsg.FetchResponse) string {
 			fmt.Fprintf(&b, " high=%d stable=%d start=%d", p.HighWatermark, p.LastStableOffset, p.LogStartOffset)
 			if p.AbortedTransactions != nil {
 				fmt.Fprintf(&b, " aborted=%d", len(p.AbortedTransactions))
+			}
+			for _, a := range p.AbortedTransactions {
+				fmt.Fprintf(&b, " %d@%d", a.ProducerID, a.FirstOffset)
 			}
 			if p.DivergingEpoch.Epoch >= 0 {
 				fmt.Fprintf(&b, " diverged epoch=%d end=%d", p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset)
