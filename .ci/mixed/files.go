@@ -116,6 +116,7 @@ func (c *cluster) inspect(r *report) error {
 				logs = append(logs, f)
 			}
 		}
+		logs = append(logs, n.txnFiles()...)
 		snapshots, _ := filepath.Glob(filepath.Join(n.data(), metadataLog, "*.checkpoint"))
 		meta = append(meta, snapshots...)
 	}

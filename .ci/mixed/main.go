@@ -1,7 +1,7 @@
 // Mixed runs one cluster of Klamm and Apache Kafka nodes, kills either kind with idempotent producers at work, and says
 // what held and what did not: docs/mixed.md.
 //
-//	go run ./.ci/mixed [-only brokers,controllers,voters,directories,refusals] [-base PORT] [-rounds N] [-keep]
+//	go run ./.ci/mixed [-only brokers,controllers,voters,directories,transactions,refusals] [-base PORT] [-rounds N] [-keep]
 //
 // It needs java and, once, the network: .ci/kafka/fetch.sh fetches Apache Kafka's jars.
 package main
@@ -47,6 +47,7 @@ var parts = []part{
 	{"controllers", "Apache Kafka brokers under Klamm controllers", kafkaBrokers},
 	{"voters", "one quorum of Klamm and Apache Kafka controllers", mixedVoters},
 	{"directories", "directories that go from one to the other and back", directories},
+	{"transactions", "transactions over both", transactions},
 	{"refusals", "what is refused", refusals},
 }
 
@@ -57,7 +58,7 @@ var (
 )
 
 func main() {
-	only := flag.String("only", "", "parts, comma-separated: brokers, controllers, voters, directories, refusals; all if left out")
+	only := flag.String("only", "", "parts, comma-separated: brokers, controllers, voters, directories, transactions, refusals; all if left out")
 	base := flag.Int("base", 25000, "first port")
 	flag.Parse()
 	if err := run(*only, *base); err != nil {

@@ -38,6 +38,7 @@ type cluster struct {
 	base     int
 	nodes    []*node
 	settings []string // of every node
+	level2   bool     // transaction.version 2
 }
 
 const clusterID = "bWl4ZWQtb24ta2xhbW0tMQ"
@@ -141,7 +142,11 @@ func (n *node) format(cluster string) error {
 	}
 	args := []string{"kafka-storage", "format", "-t", cluster, "-c", n.config()}
 	for _, f := range withoutYet {
-		args = append(args, "--feature", f+"=0")
+		level := "0"
+		if n.c.level2 && f == "transaction.version" {
+			level = "2"
+		}
+		args = append(args, "--feature", f+"="+level)
 	}
 	_, err := tool(args...)
 	return err
