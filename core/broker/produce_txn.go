@@ -10,11 +10,10 @@ import (
 )
 
 // verifyTask is a Produce request whose transaction is being verified. Until that is done no other request of its connection goes
-// on: the batches of a producer stay in order.
+// on: the batches of a producer stay in order. The request is decoded again from its frame: what is decoded points into that, and a
+// task owns what it keeps.
 type verifyTask struct {
 	r     request
-	q     *kmsg.ProduceRequest
-	p     *prepared
 	v     verifying
 	parts []verifyPart // of the request, in its order; those that need no question have no log
 	asked []int        // the parts that v asks for
@@ -22,7 +21,7 @@ type verifyTask struct {
 
 // verifyProduce begins the verification of what needs it. It reports false if nothing does.
 func (b *Broker) verifyProduce(now core.Now, r request, q *kmsg.ProduceRequest, p *prepared, out *core.Out) bool {
-	t := &verifyTask{r: r, q: q, p: p, parts: make([]verifyPart, len(p.facts))}
+	t := &verifyTask{r: r, parts: make([]verifyPart, len(p.facts))}
 	t.v = verifying{id: *q.TransactionID, producer: -1, knows: produceKnows(r.header.Version), since: now.Mono}
 	n, mixed, done := 0, false, true
 	for i := range q.Topics {
@@ -94,7 +93,8 @@ func (t *verifyTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
 		t.parts[n].code = t.v.parts[i].code
 	}
 	b.holdBack(t.r, false)
-	b.produceVerified(now, t.r, t.q, t.p, t, out)
+	p := Prepare(t.r.buf, core.FromClient).Body.(*prepared)
+	b.produceVerified(now, t.r, p.Body.(*kmsg.ProduceRequest), p, t, out)
 	return true
 }
 

@@ -295,6 +295,7 @@ func TestClonesGoOnAlike(t *testing.T) {
 				return s.command()
 			})
 			if x := s.w.twin.b; x != nil {
+				require.Equal(t, s.w.b.Next(), x.Next()) // and what that computes anew is computed in both
 				require.Equal(t, digest(reflect.ValueOf(s.w.b).Elem()), digest(reflect.ValueOf(x).Elem()), "a clone has become what its original has")
 			}
 		})
