@@ -195,6 +195,7 @@ func TestTopicFixtures(t *testing.T) {
 	}
 	refused := func(o TopicOp) TopicOp { o.Refused = true; return o }
 	unknown := func(o TopicOp) TopicOp { o.Outcome = Unknown; return o }
+	again := func(o TopicOp) TopicOp { o.Refused, o.Again = true, true; return o }
 	for _, c := range []struct {
 		name string
 		h    []TopicOp
@@ -206,6 +207,10 @@ func TestTopicFixtures(t *testing.T) {
 		{"a deleted topic was described", []TopicOp{op(0, CreateTopic, "a", 1), op(8, DeleteTopic, "", 0), op(10, DescribeTopic, "a", 1)}, false},
 		{"an unknown create may have worked", []TopicOp{unknown(op(0, CreateTopic, "", 2)), op(4, DescribeTopic, "z", 2)}, true},
 		{"created twice", []TopicOp{op(0, CreateTopic, "a", 1), op(2, CreateTopic, "b", 1)}, false},
+		{"refused when it was asked again, having made it", []TopicOp{again(op(0, CreateTopic, "", 2)), op(4, DeleteTopic, "", 0), op(6, CreateTopic, "a", 1)}, true},
+		{"refused when it was asked again, and yet it is not there", []TopicOp{again(op(0, CreateTopic, "", 2)), op(4, CreateTopic, "a", 1)}, false},
+		{"deleted by the first of two", []TopicOp{op(0, CreateTopic, "a", 1), again(op(2, DeleteTopic, "", 0)), op(4, CreateTopic, "b", 1)}, true},
+		{"deleted by the first of two, and yet it is there", []TopicOp{op(0, CreateTopic, "a", 1), again(op(2, DeleteTopic, "", 0)), refused(op(4, CreateTopic, "", 1))}, false},
 		{"partitions were lost", []TopicOp{op(0, CreateTopic, "a", 1), op(2, GrowTopic, "", 3), op(4, DescribeTopic, "a", 1)}, false},
 	} {
 		require.Equal(t, c.ok, len(CheckTopic("n", c.h)) == 0, c.name)

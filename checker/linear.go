@@ -84,6 +84,7 @@ type TopicOp struct {
 	ID             string // created, or described; empty: there is none
 	Partitions     int32  // created, grown to, or described
 	Refused        bool   // create: it was there; delete, grow: it was not. A definite answer that tells of the state.
+	Again          bool   // with Refused: it may have been asked twice, and what the second one met may have been done by the first
 }
 
 // TopicOpKind says what was asked of a topic.
@@ -140,6 +141,12 @@ var topicModel = porcupine.NondeterministicModel{
 		s, in := state.(topicState), input.(TopicOp)
 		next, ok := s.after(in)
 		switch {
+		case in.Refused && in.Again && !ok: // then the first one has done it
+			in.Refused, in.Outcome = false, Unknown
+			if next, ok = s.after(in); !ok {
+				return nil
+			}
+			return []any{next}
 		case in.Outcome == Unknown && ok:
 			return []any{s, next}
 		case in.Outcome == Unknown:

@@ -263,6 +263,16 @@ func (c *Replicas) EpochAt(node int32, offset int64) (epoch int32, known bool) {
 	return -1, false
 }
 
+// Writer is the node that led when the committed record at an offset was taken; false if that is not known.
+func (c *Replicas) Writer(offset int64) (node int32, known bool) {
+	i, _ := slices.BinarySearchFunc(c.committed, offset, func(m Mark, o int64) int { return cmp.Compare(m.Last, o) })
+	if i == len(c.committed) || c.committed[i].Base > offset {
+		return -1, false
+	}
+	l, led := c.leadership(c.committed[i].Epoch)
+	return l.node, led
+}
+
 // Newest is the newest leader epoch that anybody has led in, -1 if there is none.
 func (c *Replicas) Newest() int32 { return c.newest().epoch }
 

@@ -472,13 +472,15 @@ func (a *asking) topicOp(code wire.Code, id string, partitions int32) {
 	default:
 		return
 	}
-	if op.Refused && a.r.cfg.topology.many() { // a broker that has lost the controller's answer asks again: it may have been done by the first
-		op.Refused, op.Outcome = false, checker.Unknown
-	}
 	if code != wire.None && !op.Refused {
 		op.Outcome = checker.Unknown
 	}
+	op.Again = op.Refused && a.r.cfg.topology.many()
 	a.r.oracle.Topic(a.churn(), op)
+	if op.Again { // a broker that has lost the controller's answer asks again, and what it asked at first may yet come to be
+		op.Refused, op.Again, op.Outcome, op.Return = false, false, checker.Unknown, checker.Open
+		a.r.oracle.Topic(a.churn(), op)
+	}
 }
 
 // unanswered is a request whose connection ended before its answer: what it did is not known.

@@ -55,14 +55,15 @@ type copies struct {
 
 // clusterNode is the last look at one node.
 type clusterNode struct {
-	life   uint32
-	was    *image.Image // before img, if img came in the Step under way
-	step   uint64       // when img came
-	logs   []copySeen   // by log id
-	img    *image.Image
-	topics []topicSeen   // of img, for its digest
-	reads  []core.ConnID // connections of consumers, sorted
-	fetch  []booking     // of the follower's fetch that the Step under way takes
+	life    uint32
+	was     *image.Image // before img, if img came in the Step under way
+	step    uint64       // when img came
+	logs    []copySeen   // by log id
+	img     *image.Image
+	topics  []topicSeen   // of img, for its digest
+	reads   []core.ConnID // connections of consumers, sorted
+	resends []resend
+	fetch   []booking // of the follower's fetch that the Step under way takes
 }
 
 // copySeen is the last look at one log. What changed is what differs from it.
@@ -124,6 +125,18 @@ func (r *run) follow() {
 	r.cluster = newCluster(r.cfg.topology.voters(), r.cfg.topology.nodes())
 	r.w.OnFrame, r.w.OnSend = r.heard, r.said
 	r.w.LookAlways = true
+	r.oracle.Writer = r.writer
+}
+
+// writer is who led when a record was taken.
+func (r *run) writer(at core.TopicPartition, offset int64) (node int32, known bool) {
+	if r.cluster == nil || r.cluster.newest == nil || r.cluster.newest.Topic(at.Topic) == nil {
+		return -1, false
+	}
+	if i, ok := r.cluster.index[copyKey{r.cluster.newest.Topic(at.Topic).ID, at.Partition}]; ok {
+		return r.cluster.copies[i].Writer(offset)
+	}
+	return -1, false
 }
 
 // gone is called before a life of a node ends, comes before one begins.
@@ -235,7 +248,7 @@ func (r *run) lookCopy(at int, n *Node, m member, node *quorum.Node, l *log.Log)
 	}
 	if x.cuts != l.Cuts() || again {
 		if x.cuts != l.Cuts() && l.Start() > 0 && l.Start() == end {
-			r.oracle.Anew(x.c.at, int64(end))
+			r.oracle.Anew(x.c.at, int64(end), nodeID(at))
 		}
 		x.cuts = l.Cuts()
 		r.loadCopy(at, n, l, x)

@@ -133,9 +133,10 @@ func (r *run) ungated(at int, n *Node, m member, b *booking, lead *replica.Leade
 // handedOut looks at a range of a file that leaves for a consumer: every whole batch in it lies below the high watermark.
 func (r *run) handedOut(at int, n *Node, e *core.Effect) {
 	v := &r.cluster.nodes[at]
-	if _, reads := slices.BinarySearch(v.reads, e.Conn); !reads || v.life != n.Life {
+	if v.life != n.Life {
 		return
 	}
+	_, reads := slices.BinarySearch(v.reads, e.Conn)
 	m, ok := n.Machine.(member)
 	path, named := n.Disk.PathOf(e.File)
 	dir, file, _ := cutLast(strings.TrimPrefix(path, "/"), '/')
@@ -143,6 +144,10 @@ func (r *run) handedOut(at int, n *Node, e *core.Effect) {
 		return
 	}
 	_, dir, _ = cutLast(dir, '/')
+	if !reads {
+		r.sentAgain(at, n, e, path, dir)
+		return
+	}
 	topic, number, _ := cutLast(dir, '-')
 	p, err := strconv.Atoi(number)
 	if err != nil {
@@ -161,6 +166,46 @@ func (r *run) handedOut(at int, n *Node, e *core.Effect) {
 			return
 		}
 		off += max(size, batchHead)
+	}
+}
+
+// resend is what was last sent of a log over a connection of a follower.
+type resend struct {
+	conn core.ConnID
+	dir  string
+	base int64 // of the first batch
+	n    int   // how often, one time behind the other
+}
+
+// Bounds of resends: how often a follower may be sent the same records before it takes them, and of how many logs that is known.
+const (
+	resendMax  = 10
+	resendsMax = 128
+)
+
+// sentAgain looks whether a follower takes what it is sent (I88): where no disk fails, one that asks for the same records again and
+// again will never be in sync.
+func (r *run) sentAgain(at int, n *Node, e *core.Effect, path, dir string) {
+	var b [8]byte
+	if r.cfg.Set == SetErrors || r.cfg.Set >= SetDamage || n.Disk.Peek(path, e.Off, b[:]) != len(b) {
+		return
+	}
+	v, base := &r.cluster.nodes[at], int64(binary.BigEndian.Uint64(b[:]))
+	i := slices.IndexFunc(v.resends, func(x resend) bool { return x.conn == e.Conn && x.dir == dir })
+	if i < 0 {
+		if len(v.resends) == resendsMax {
+			v.resends = v.resends[:0]
+		}
+		v.resends = append(v.resends, resend{conn: e.Conn, dir: dir, base: base, n: 1})
+		return
+	}
+	x := &v.resends[i]
+	if x.base != base {
+		x.base, x.n = base, 1
+		return
+	}
+	if x.n++; x.n > resendMax {
+		r.w.Fail("I88", fmt.Sprintf("%s: node %d has sent the batch at offset %d to a follower %d times over one connection, and it was never taken", dir, nodeID(at), base, x.n))
 	}
 }
 

@@ -22,10 +22,11 @@ type Oracle struct {
 	// Headless: the disk forgets what it called durable, so a log's first file may be gone. Nobody can know that there was
 	// one: a checkpoint says where a log starts only if that is not where its first file begins, so any beginning is sound.
 	Headless   bool
-	Gaps       bool                                     // markers of transactions take offsets that nobody is given
-	Rule, Text string                                   // the first broken rule
-	Forgetful  bool                                     // the metadata's own log was damaged: what it said of topics may be lost
-	OnSkip     func(at core.TopicPartition, from int64) // a reader went past an offset of a damaged log
+	Gaps       bool                                                                // markers of transactions take offsets that nobody is given
+	Rule, Text string                                                              // the first broken rule
+	Forgetful  bool                                                                // the metadata's own log was damaged: what it said of topics may be lost
+	Writer     func(at core.TopicPartition, offset int64) (node int32, known bool) // who led when the record at an offset was taken
+	OnSkip     func(at core.TopicPartition, from int64)                            // a reader went past an offset of a damaged log
 	Acked      int
 	Read       int
 	polls      []poll
@@ -48,12 +49,18 @@ type logOf struct {
 	passes    []checker.Pass
 	begun     core.Time // when the audit came here first; 0: it has not
 	damaged   bool      // a fault destroyed synced bytes of it
-	anew      []int64   // where copies of it began anew, since the leader's log started above all that they had; sorted
+	anew      []anew    // where copies of it began anew, since the leader's log started above all that they had
 	ids       []uint64
 	read      []uint8 // by offset: a bit for each group, the highest one for the audit
 	start     int64   // greatest log start that was answered
 	end       int64   // greatest end that was answered
 	audited   int64   // the end that the audit came to, or -1
+}
+
+// anew is a copy that began anew.
+type anew struct {
+	offset int64
+	node   int32
 }
 
 // sender is one life of a producer.
@@ -180,30 +187,40 @@ func (o *Oracle) Resolved(id uint64, at core.TopicPartition, offset int64, f fat
 	o.place(i, offset, id, "acknowledged")
 }
 
-// Anew says that a copy of a partition began anew at an offset, since the log that it copies had no record below.
-func (o *Oracle) Anew(at core.TopicPartition, offset int64) {
+// Anew says that a node's copy of a partition began anew at an offset, since the log that it copies had no record below.
+func (o *Oracle) Anew(at core.TopicPartition, offset int64, node int32) {
 	i, known := o.index[at]
-	if !known || !o.logs[i].removable {
-		return
-	}
-	if k, there := slices.BinarySearch(o.logs[i].anew, offset); !there {
-		o.logs[i].anew = slices.Insert(o.logs[i].anew, k, offset)
+	if x := (anew{offset, node}); known && o.logs[i].removable && !slices.Contains(o.logs[i].anew, x) {
+		o.logs[i].anew = append(o.logs[i].anew, x)
 	}
 }
 
 // forgotten reports whether whoever took a record at an offset, though it or a later one of its producer stood at first already,
 // may never have heard of the producer: a copy that begins anew learns of producers from the records that it copies, and above
 // first there was none of this one's (KIP-360 lets a producer that is not known go on from any sequence). If a later record of it
-// stands in between, it was known. From then on the producer is judged as one that is not idempotent.
+// stands in between, it was known. Nor is anybody else excused but the node whose copy that is: it must have led when it took the record.
+// From then on the producer is judged as one that is not idempotent.
 func (o *Oracle) forgotten(i int, id uint64, first, again int64) bool {
 	s := &o.senders[id>>32]
-	was := slices.ContainsFunc(o.logs[i].anew, func(start int64) bool {
+	was := slices.ContainsFunc(o.logs[i].anew, func(x anew) bool {
+		if node, known := o.writer(i, again); known && node != x.node {
+			return false
+		}
+		start := x.offset
 		return first < start && start <= again && !slices.ContainsFunc(s.sent[uint32(id)+1:], func(x sent) bool {
 			return x.log == int32(i) && start <= x.offset && x.offset < again
 		})
 	})
 	s.idempotent = s.idempotent && !was
 	return was
+}
+
+// writer is the node that led when the record at an offset was taken; false if nobody can tell.
+func (o *Oracle) writer(i int, offset int64) (node int32, known bool) {
+	if o.Writer == nil {
+		return -1, false
+	}
+	return o.Writer(o.logs[i].at, offset)
 }
 
 func name(id uint64) string { return fmt.Sprintf("p%d.%d", id>>32, uint32(id)) }

@@ -74,22 +74,30 @@ func TestOracleRejects(t *testing.T) {
 		"twice, though the copy that took it again knew its producer": {"I77", func() *story {
 			s := tell(true, true)
 			s.read(0, 0)
-			s.o.Anew(t0, 5)
+			s.o.Anew(t0, 5, 1)
 			s.ack(1, 5)
+			s.read(6, 0)
+			return s
+		}},
+		"twice, and not by whose copy began anew": {"I77", func() *story {
+			s := tell(true, true)
+			s.o.Writer = func(core.TopicPartition, int64) (int32, bool) { return 2, true }
+			s.read(0, 0)
+			s.o.Anew(t0, 5, 1)
 			s.read(6, 0)
 			return s
 		}},
 		"twice below where a copy began anew": {"I57", func() *story {
 			s := tell(true, true)
 			s.read(0, 0)
-			s.o.Anew(t0, 5)
+			s.o.Anew(t0, 5, 1)
 			s.ack(0, 4)
 			return s
 		}},
 		"twice, where no record goes": {"I57", func() *story {
 			s := tell(false, true)
 			s.read(0, 0)
-			s.o.Anew(t0, 5)
+			s.o.Anew(t0, 5, 1)
 			s.ack(0, 5)
 			return s
 		}},
@@ -142,7 +150,7 @@ func TestOracleAccepts(t *testing.T) {
 			s := tell(true, true)
 			s.read(0, 0)
 			s.read(1, 1)
-			s.o.Anew(t0, 5)
+			s.o.Anew(t0, 5, 1)
 			s.ack(0, 5)
 			s.ack(1, 6)
 			s.ack(2, 7)

@@ -119,7 +119,7 @@ func (r *run) starting(n *Node) {
 			p.durable = point
 		}
 	}
-	if r.cfg.Set != SetDamage {
+	if r.cfg.Set != SetDamage && !r.cfg.topology.many() {
 		r.assignments(n)
 	}
 }
@@ -387,20 +387,22 @@ func (w *watch) handedOut(group string, generation int32) {
 }
 
 // assignments looks whether every assignment that a member was told of is on the disk (I48): a coordinator that
-// does not know it would hand the partitions out again.
-func (r *run) assignments(n *Node) {
-	w := &r.watch[n.at]
-	if len(w.handed) == 0 || r.cfg.topology.many() { // of several disks any may have it
+// does not know it would hand the partitions out again. Of several nodes' disks any may have it: they are looked at in the end.
+func (r *run) assignments(nodes ...*Node) {
+	w := &r.watch[0]
+	if len(w.handed) == 0 {
 		return
 	}
 	stored := make([]int32, len(w.handed))
-	for p := range 8 {
-		r.eachSegment(n, r.logDir(n, core.TopicPartition{Topic: "__consumer_offsets", Partition: int32(p)}), func(base int64, file []byte) {
-			list, _, _ := checker.ReadSegment(file)
-			for _, b := range list {
-				w.storedIn(stored, file[b.Position:b.Position+b.Size])
-			}
-		})
+	for _, n := range nodes {
+		for p := range 8 {
+			r.eachSegment(n, r.logDir(n, core.TopicPartition{Topic: "__consumer_offsets", Partition: int32(p)}), func(base int64, file []byte) {
+				list, _, _ := checker.ReadSegment(file)
+				for _, b := range list {
+					w.storedIn(stored, file[b.Position:b.Position+b.Size], len(nodes) > 1)
+				}
+			})
+		}
 	}
 	for i, h := range w.handed {
 		if stored[i] < h.generation {
@@ -410,8 +412,20 @@ func (r *run) assignments(n *Node) {
 	}
 }
 
-// storedIn reads the generations with members that a batch of the coordinator's log holds.
-func (w *watch) storedIn(stored []int32, b []byte) {
+// assigned is assignments of a whole cluster, at its end.
+func (r *run) assigned() {
+	if !r.cfg.topology.many() || r.cfg.Set >= SetDamage || r.w.Marks.Count("group.expired") > 0 {
+		return
+	}
+	var all []*Node
+	for _, i := range r.cfg.topology.brokers() {
+		all = append(all, r.w.Nodes[i])
+	}
+	r.assignments(all...)
+}
+
+// storedIn reads the generations that a batch of the coordinator's log holds: those with members, or any.
+func (w *watch) storedIn(stored []int32, b []byte, empty bool) {
 	v, _, is := batch.First(b)
 	if is != batch.Good {
 		return
@@ -420,7 +434,7 @@ func (w *watch) storedIn(stored []int32, b []byte) {
 	var rec batch.Record
 	for is == batch.Good && records.Next(&rec) {
 		key, value := kmsg.NewGroupMetadataKey(), kmsg.NewGroupMetadataValue()
-		if len(rec.Key) < 2 || rec.Key[1] != 2 || rec.Value == nil || key.ReadFrom(rec.Key) != nil || value.ReadFrom(rec.Value) != nil || len(value.Members) == 0 {
+		if len(rec.Key) < 2 || rec.Key[1] != 2 || rec.Value == nil || key.ReadFrom(rec.Key) != nil || value.ReadFrom(rec.Value) != nil || len(value.Members) == 0 && !empty {
 			continue
 		}
 		for i := range w.handed {

@@ -517,6 +517,7 @@ func (r *run) judge() {
 	if r.cfg.Set != SetLying && !r.metadataHurt() && !r.groupsHurt() {
 		r.judgeGroups()
 	}
+	r.assigned()
 	if r.cfg.Set == SetDamage {
 		r.order()
 	}
