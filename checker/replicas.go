@@ -347,6 +347,13 @@ func (c *Replicas) begins(x *copyOf, s *Standing) {
 	if c.leaders[i].judged {
 		return
 	}
+	written := x.start
+	if n := len(x.marks); n > 0 {
+		written = x.marks[n-1].Last + 1
+	}
+	if s.End >= c.high && written < c.high && c.holds(x, written) {
+		return // the rest is on its way to its disk, and is looked at when it is there
+	}
 	c.leaders[i].judged = true
 	if i < len(c.leaders)-1 {
 		return // it is deposed already and does not know: what was committed since need not be here

@@ -221,6 +221,20 @@ func TestReplicasFixtures(t *testing.T) {
 			p.back(2, 1)
 			p.lead(2, 2, 10, 2, 3)
 		}, "I19"},
+		{"a leader whose last batches are on their way to its disk", func(p *play) {
+			p.cut(2, 1)
+			p.found = nil
+			p.Look(&Standing{Node: 2, High: 10, Safe: 10, End: 20, Leads: true, Epoch: 2, ISR: []int32{2, 3}, MinISR: 2})
+			p.put(2, 1, 2)
+			p.lead(2, 2, 10, 2, 3)
+		}, ""},
+		{"a leader with other batches on their way to its disk", func(p *play) {
+			p.cut(2, 1)
+			p.found = nil
+			p.Look(&Standing{Node: 2, High: 10, Safe: 10, End: 20, Leads: true, Epoch: 2, ISR: []int32{2, 3}, MinISR: 2})
+			p.put(2, 2, 9)
+			p.lead(2, 2, 10, 2, 3)
+		}, "I19"},
 		{"a leader with something else where it was committed", func(p *play) {
 			p.cut(3, 1)
 			p.lead(3, 2, 10, 3)

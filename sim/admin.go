@@ -39,6 +39,7 @@ type asking struct {
 	flips   int       // requests of adminFlip that are still to come
 	aim     int       // the topic that it is about, and what is asked next
 	flipped int32     // the partition of it
+	flipOf  string    // that topic, if it is none of the run
 	leader  string    // to which it goes next, since only that one can do what comes then
 	then    adminKind // what is asked next, of the same partition; adminKinds: whatever is drawn
 }

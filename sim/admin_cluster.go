@@ -69,7 +69,10 @@ func (a *asking) clusterAsk() (kmsg.Request, bool) {
 		}
 		return a.reassign(t, p, v>>24), true
 	case adminFlip:
-		a.flips, a.aim, a.flipped = 2*(2+int(v>>24&7)), a.topic, p
+		a.flips, a.aim, a.flipped, a.flipOf = 2*(2+int(v>>24&7)), a.topic, p, ""
+		if v>>40&3 == 0 && a.r.cluster.newest != nil && a.r.cluster.newest.Topic(offsetsTopic) != nil { // the groups' coordinators
+			a.flipOf, a.flipped = offsetsTopic, int32(v>>44&0xff)%int32(len(a.r.cluster.newest.Topic(offsetsTopic).Partitions))
+		}
 		return a.flip()
 	case adminReassignments:
 		q := kmsg.NewPtrListPartitionReassignmentsRequest()
@@ -87,21 +90,24 @@ func (a *asking) clusterAsk() (kmsg.Request, bool) {
 // preferred one is elected. Done a few times, each of them leads again and again, every few milliseconds.
 func (a *asking) flip() (kmsg.Request, bool) {
 	a.what, a.flips, a.topic = adminFlip, a.flips-1, a.aim
-	t := a.stable()
+	topic := a.flipOf
+	if topic == "" {
+		topic = a.stable().name
+	}
 	if a.flips&1 == 0 {
 		q := kmsg.NewPtrElectLeadersRequest()
 		q.TimeoutMillis = 5000
 		x := kmsg.NewElectLeadersRequestTopic()
-		x.Topic, x.Partitions = t.name, []int32{a.flipped}
+		x.Topic, x.Partitions = topic, []int32{a.flipped}
 		q.Topics = append(q.Topics, x)
 		return q, true
 	}
 	img := a.r.cluster.newest
-	if img == nil || img.Partition(t.name, a.flipped) == nil {
+	if img == nil || img.Partition(topic, a.flipped) == nil {
 		a.flips = 0
 		return nil, false
 	}
-	p := img.Partition(t.name, a.flipped)
+	p := img.Partition(topic, a.flipped)
 	to := ids(p.Replicas)
 	if len(to) < 2 || len(p.Adding)+len(p.Removing) > 0 {
 		a.flips = 0
@@ -111,7 +117,7 @@ func (a *asking) flip() (kmsg.Request, bool) {
 	if len(p.ISR) > 1 && to[0] == int32(p.Leader) {
 		to[0], to[1] = to[1], to[0]
 	}
-	return assignment(t.name, a.flipped, to), true
+	return assignment(topic, a.flipped, to), true
 }
 
 // afterwards is what follows at once upon the last request: a reassignment that has just begun is given up, or a copy begins where a

@@ -56,7 +56,7 @@ func (r *run) admit(node int, power bool) verdict {
 // mayWipe decides whether a node may lose its disk. A voter may not: it would forget its votes.
 func (r *run) mayWipe(node int, done bool) bool {
 	if !done {
-		return r.cfg.topology.roles[node] == brokerOnly && r.book(node, true)
+		return r.cfg.topology.roles[node] == brokerOnly && r.spared(node) && r.book(node, true)
 	}
 	for _, dir := range r.cfg.topology.dirs(node) {
 		r.w.Nodes[node].Disk.Format(dir[1:])
@@ -66,6 +66,28 @@ func (r *run) mayWipe(node int, done bool) bool {
 	}
 	r.watch[node] = watch{}
 	r.cluster.ballots.Forgotten(nodeID(node))
+	return true
+}
+
+// spared reports whether no partition needs a node's disk: each has another member in sync, whose life is the one that the metadata
+// know. Of a member that has crashed since, the controller will not believe that it still has everything, though its disk has.
+func (r *run) spared(node int) bool {
+	img := r.cluster.newest
+	if img == nil {
+		return false
+	}
+	lives := func(id core.NodeID) bool {
+		b, at := img.Broker(id), int(id)-1
+		m, up := r.w.Nodes[at].Machine.(member)
+		return at != node && up && r.w.Nodes[at].State == Up && b != nil && !b.Fenced && b.Incarnation == m.Incarnation()
+	}
+	for t := range img.Topics() {
+		for _, p := range t.Partitions {
+			if slices.Contains(p.Replicas, core.NodeID(nodeID(node))) && !slices.ContainsFunc(p.ISR, lives) {
+				return false
+			}
+		}
+	}
 	return true
 }
 
