@@ -137,7 +137,8 @@ func (cfg *Config) drawCluster(c Chooser) {
 	of := func(list ...string) string { return list[draw(len(list))] }
 	brokers := len(t.brokers())
 	t.ledger = cfg.Set.Replicate() && draw(4) != 3
-	t.wipes = slices.Contains(t.roles, brokerOnly) && brokers > 2 && draw(3) != 0 && cfg.Set != SetRepair
+	t.wipes = slices.Contains(t.roles, brokerOnly) && brokers > 2 && draw(3) != 0 &&
+		cfg.Set != SetRepair && cfg.Set != SetErrors // a broker that has to give up a directory is no other copy to rely on
 	t.moves = draw(4) == 3
 	safe := t.wipes || cfg.Set == SetRepair               // what is acknowledged is on two disks
 	t.ledger = t.ledger || t.wipes && cfg.Set.Replicate() // a disk that is lost takes the last copy with it if others have lost theirs

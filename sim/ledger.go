@@ -22,6 +22,7 @@ type ledger struct {
 type loss struct {
 	node        int
 	lossy       bool
+	wiped       bool
 	incarnation core.TopicID // the registration that the crash befell
 	at          core.Time
 }
@@ -40,6 +41,10 @@ func (r *run) admit(node int, power bool) verdict {
 	how := keepsCache
 	if power {
 		how = losesPower
+	}
+	if r.cfg.topology.wipes && r.last(node) {
+		r.ledger.refused++
+		return noCrash
 	}
 	if !r.cfg.topology.ledger || !r.cfg.Set.Replicate() {
 		return how
@@ -60,6 +65,11 @@ func (r *run) mayWipe(node int, done bool) bool {
 	}
 	for _, dir := range r.cfg.topology.dirs(node) {
 		r.w.Nodes[node].Disk.Format(dir[1:])
+	}
+	for i := range r.ledger.open {
+		if x := &r.ledger.open[i]; x.node == node {
+			x.wiped = true
+		}
 	}
 	for _, c := range r.cluster.copies {
 		c.Wiped(nodeID(node))
@@ -91,6 +101,28 @@ func (r *run) spared(node int) bool {
 	return true
 }
 
+// last reports whether a node is the only one that may lead some partition, while a disk that was lost has not been restored. A controller
+// cannot tell a process that was killed from one that has lost what it had last: after its crash nobody would be left.
+func (r *run) last(node int) bool {
+	l, img := &r.ledger, r.cluster.newest
+	wiped := func(id core.NodeID) bool {
+		return slices.ContainsFunc(l.open, func(x loss) bool { return x.wiped && core.NodeID(nodeID(x.node)) == id && !r.restored(&x) })
+	}
+	if img == nil || !slices.ContainsFunc(l.open, func(x loss) bool { return x.wiped && !r.restored(&x) }) {
+		return false
+	}
+	self := core.NodeID(nodeID(node))
+	other := func(id core.NodeID) bool { return id != self && !wiped(id) }
+	for t := range img.Topics() {
+		for _, p := range t.Partitions {
+			if among := slices.Contains(p.ISR, self) || slices.Contains(p.ELR, self); among && !slices.ContainsFunc(p.ISR, other) && !slices.ContainsFunc(p.ELR, other) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // book enters a crash into the ledger, if there is room for it.
 func (r *run) book(node int, lossy bool) bool {
 	l := &r.ledger
@@ -113,7 +145,7 @@ func (r *run) book(node int, lossy bool) bool {
 		}
 	}
 	if i >= 0 {
-		x.lossy = x.lossy || l.open[i].lossy
+		x.lossy, x.wiped = x.lossy || l.open[i].lossy, l.open[i].wiped
 		l.open[i] = x
 	} else {
 		l.open = append(l.open, x)
