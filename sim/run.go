@@ -105,6 +105,7 @@ type run struct {
 	player      player      // nil: the workload has none
 	cleaning    *cleanWatch // nil: nothing is cleaned
 	deeds       []uint64
+	suspects    []suspect // of the workload of groups
 }
 
 const (
@@ -352,7 +353,7 @@ func (r *run) phase(p uint64) {
 		r.stage, r.calmFrom, r.stageAt = stageCalm, w.now, w.now
 		r.mend()
 	}
-	if r.stage == stageDone {
+	if r.judgeSuspects(); r.stage == stageDone {
 		return
 	}
 	w.PhaseAt(w.now+pollPause, phasePoll)

@@ -169,12 +169,14 @@ type reading struct {
 	atEnd    bool
 	got      int
 	errors   int
-	exit     bool // the group refuses it: its process ends, and is started again
+	stepped  core.Time // of the world: when it last looked
+	exit     bool      // the group refuses it: its process ends, and is started again
 }
 
 func (a *reading) Next() core.Time { return min(a.next, a.stay, a.c.Next()) }
 
 func (a *reading) Step(now core.Now, ev *core.Event, out *core.Out) {
+	a.stepped = a.r.w.now
 	if a.c.Mine(ev) {
 		a.c.Step(now, ev, out)
 	}

@@ -354,18 +354,14 @@ func (e *exactly) history(complete bool) *checker.TxnHistory {
 			Outcome: t.outcome, Denied: t.denied, Reads: t.reads, Group: t.group}
 		for _, id := range t.ids {
 			mine[id] = true
-			if w, ok := e.write(id); ok {
-				out.Writes = append(out.Writes, w)
-			}
+			out.Writes = append(out.Writes, e.write(id))
 		}
 		h.Txns = append(h.Txns, out)
 	}
 	for n := range e.r.oracle.senders {
 		for k := range e.r.oracle.senders[n].sent {
 			if id := uint64(n)<<32 | uint64(k); !mine[id] {
-				if w, ok := e.write(id); ok {
-					h.Plain = append(h.Plain, w)
-				}
+				h.Plain = append(h.Plain, e.write(id))
 			}
 		}
 	}
@@ -391,24 +387,24 @@ func (e *exactly) history(complete bool) *checker.TxnHistory {
 	return h
 }
 
-// write is one record as the oracle knows it; false if nobody knows where it was to go.
-func (e *exactly) write(id uint64) (w checker.Write, ok bool) {
+// write is one record as the oracle knows it. Of one that nobody was told of, and that no other reader has seen, the partition
+// is not known.
+func (e *exactly) write(id uint64) (w checker.Write) {
 	o := e.r.oracle
 	s := &o.senders[id>>32]
 	rec := &s.sent[uint32(id)]
-	if rec.log < 0 {
-		return w, false
-	}
-	l := &o.logs[rec.log]
-	w = checker.Write{Partition: checker.Partition{TopicID: l.at.Topic, Number: l.at.Partition}, Value: checker.Value(id) + 1, Invoke: int64(rec.invoke),
+	w = checker.Write{Partition: checker.Partition{TopicID: s.topic[uint32(id)], Number: -1}, Value: checker.Value(id) + 1, Invoke: int64(rec.invoke),
 		Return: int64(rec.settle), Offset: rec.offset, Repeats: !s.idempotent}
+	if rec.log >= 0 {
+		w.Partition.Number = o.logs[rec.log].at.Partition
+	}
 	switch {
 	case rec.fate == didNot:
 		w.Outcome = checker.Failed
 	case rec.fate != did || s.acks != -1:
 		w.Outcome, w.Return, w.Offset = checker.Unknown, checker.Open, -1
 	}
-	return w, true
+	return w
 }
 
 // resolved tells the oracle what became of a record.

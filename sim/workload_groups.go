@@ -93,8 +93,19 @@ type tools struct {
 	step   toolStep
 	group  string
 	at     core.TopicPartition
-	empty  bool // the group was, when it was described
+	empty  bool       // the group was, when it was described
+	there  []presence // the members when the reset was asked for
 }
+
+// presence is a member in a generation. If it is still in it when more than a session has passed, it was never out of it.
+type presence struct {
+	m          *reading
+	id         string
+	generation int32
+}
+
+// presenceTime is that time: no member believes in a generation for longer without the coordinator's word.
+const presenceTime = 8 * core.Second
 
 type toolStep uint8
 
@@ -173,12 +184,15 @@ func (t *tools) answered(now core.Now, a *client.Answer, out *core.Out) {
 				to = core.Offset(v) % (row.Offset + 1)
 			}
 		}
-		t.step = toolReset
+		t.step, t.there = toolReset, t.members()
 		t.call = t.a.CommitOffsets(now, t.group, []client.CommitOffset{{At: t.at, Offset: to, Epoch: -1}}, out)
 	case toolReset:
 		switch o := a.Outcomes[0]; {
 		case o.Fate == client.Did:
 			t.r.deed(deedReset)
+			if len(t.there) > 0 {
+				t.r.suspects = append(t.r.suspects, suspect{t.r.w.now + presenceTime, t.group, t.there})
+			}
 		case !t.empty && o.Failure.Code == wire.UnknownMemberID:
 			t.r.deed(deedRefused)
 		}
@@ -194,6 +208,37 @@ func (t *tools) answered(now core.Now, a *client.Answer, out *core.Out) {
 	case toolElect:
 		if p, ok := a.Response.(*kmsg.ElectLeadersResponse); ok && len(p.Topics) == 1 && len(p.Topics[0].Partitions) == 1 && p.Topics[0].Partitions[0].ErrorCode == 0 {
 			t.r.deed(deedMoved)
+		}
+	}
+}
+
+// members lists the members of the group that have a generation.
+func (t *tools) members() (list []presence) {
+	for _, m := range t.r.members {
+		if id, generation := m.c.Member(); m.group == t.group && generation >= 0 && t.r.current(m) {
+			list = append(list, presence{m, id, generation})
+		}
+	}
+	return list
+}
+
+// suspect is a reset that was taken, though the group may have had members all the time.
+type suspect struct {
+	due   core.Time // of the world
+	group string
+	there []presence
+}
+
+// judgeSuspects looks whether a member of then is still in its generation, and no process that is paused: then the reset should
+// have been refused (I49).
+func (r *run) judgeSuspects() {
+	for len(r.suspects) > 0 && r.suspects[0].due <= r.w.now {
+		x := r.suspects[0]
+		r.suspects = r.suspects[1:]
+		for _, p := range x.there {
+			if id, generation := p.m.c.Member(); r.current(p.m) && id == p.id && generation == p.generation && p.m.stepped >= x.due-core.Second {
+				r.oracle.fail("I49", "group %s: its offsets were reset, though member %s was in generation %d before and after", x.group, id, generation)
+			}
 		}
 	}
 }
