@@ -27,11 +27,12 @@ const (
 	deedPiped            // a batch went through a pipe
 	deedAgain            // a batch of a pipe was aborted, and comes again
 	deedSecond           // a batch went through the second pipe of a chain
+	deedLevel            // transaction.version was changed
 )
 
 func exactlyDeeds() []deed {
 	return []deed{{name: "txn-committed"}, {name: "txn-aborted"}, {name: "txn-sick"}, {name: "producer-fenced"}, {name: "commit-doubtful"},
-		{name: "txn-overdue"}, {name: "batch-piped"}, {name: "batch-again"}, {name: "batch-piped-twice"}}
+		{name: "txn-overdue"}, {name: "batch-piped"}, {name: "batch-again"}, {name: "batch-piped-twice"}, {name: "level-changed"}}
 }
 
 // exactlyConfig is what this workload adds to a run's configuration.
@@ -39,6 +40,7 @@ type exactlyConfig struct {
 	writers []writerConfig
 	pipes   []pipeConfig
 	readers int
+	levels  bool // transaction.version changes
 }
 
 type writerConfig struct {
@@ -108,7 +110,7 @@ func drawExactly(cfg *Config, d *drawing) {
 			}
 		}
 	}
-	x.readers = 1 + d.n(2)
+	x.readers, x.levels = 1+d.n(2), d.n(2) == 1
 	cfg.crowd, cfg.fair, cfg.foreign = cfg.crowd/4, false, false
 	if len(cfg.Groups) > 1 {
 		cfg.Groups, cfg.assignors = cfg.Groups[:1], cfg.assignors[:1]
@@ -221,6 +223,9 @@ func (e *exactly) build() {
 	}
 	for i := range x.readers {
 		w.client(e.r, fmt.Sprintf("committed%d", i), func(entity uint64, life uint32) core.Machine { return e.reader(entity, false) })
+	}
+	if x.levels {
+		w.client(e.r, "levels", func(entity uint64, life uint32) core.Machine { return e.newLevels(entity) })
 	}
 	w.client(e.r, "committed-audit", func(entity uint64, life uint32) core.Machine { return e.reader(entity, true) })
 }

@@ -104,6 +104,8 @@ func spoken(key int16) (lo, hi int16, ok bool) {
 		return 0, 2, true
 	case kmsg.AlterPartitionAssignments:
 		return 0, 1, true
+	case kmsg.UpdateFeatures:
+		return 0, 2, true
 	case kmsg.DescribeQuorum:
 		return 0, 2, true
 	}
