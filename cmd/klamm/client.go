@@ -128,6 +128,8 @@ func hintFor(f client.Failure) string {
 		return "See what there is: " + self() + " txn list"
 	case wire.NonEmptyGroup, wire.UnknownMemberID, wire.GroupSubscribedToTopic:
 		return "The group has members: stop its consumers first"
+	case wire.ProducerFenced, wire.InvalidProducerEpoch:
+		return "Another producer with this --transactional-id has taken over, or the transaction lasted longer than --transaction-timeout"
 	case wire.OffsetOutOfRange:
 		return "Begin elsewhere: --from earliest or --from latest"
 	}

@@ -2,10 +2,11 @@
 // find each. A mutant is a text file beside this program: the smallest change that brings the bug back, laid over the
 // build (go build -overlay); the product's own files never contain it.
 //
-//	go run ./scenarios/mutants [-cluster] [-only M005,M090] [-ranges 3] [-cap 200] [-cores 1] [-out FILE.md]
+//	go run ./scenarios/mutants [-cluster|-workloads] [-only M005,M090] [-ranges 3] [-cap 200] [-cores 1] [-out FILE.md]
 //	go run ./scenarios/mutants -build
 //
-// With -cluster the mutants of a cluster are meant, those whose arguments have --nodes; without it, and without -only, the others.
+// With -cluster the mutants of a cluster are meant, those whose arguments have --nodes; with -workloads those
+// that need another workload than the mixed one; without either, and without -only, the others.
 // A seed that the unchanged build fails says nothing about a mutant. So the unchanged build runs first, and again on each seed that seems to
 // have found one; the seeds that it fails are left out and named. A mutant that is not found within its cap is told, not dropped.
 package main
@@ -202,6 +203,7 @@ var (
 
 func main() {
 	cluster := flag.Bool("cluster", false, "the mutants of a cluster instead of those of one broker")
+	workloads := flag.Bool("workloads", false, "the mutants that need a workload of their own, on one broker or several")
 	only := flag.String("only", "", "ids, with commas; all without")
 	ranges := flag.Int("ranges", 3, "disjoint ranges of seeds a mutant")
 	limit := flag.Int("cap", 200, "seeds a range")
@@ -225,7 +227,8 @@ func main() {
 		if *only != "" && !slices.Contains(strings.Split(*only, ","), m.id) {
 			continue
 		}
-		if *only == "" && !*build && slices.Contains(m.args, "--nodes") != *cluster {
+		own := slices.Contains(m.args, "--workload")
+		if *only == "" && !*build && (own != *workloads || !own && slices.Contains(m.args, "--nodes") != *cluster) {
 			continue
 		}
 		if *build {
