@@ -486,7 +486,7 @@ func (r *run) audited() bool {
 			}
 		}
 	}
-	return r.whole() == "" && r.converged() == "" && r.harmed() == "" && (r.player == nil || r.player.audited() == "")
+	return r.whole() == "" && r.converged() == "" && r.harmed() == "" && r.undecided() == "" && (r.player == nil || r.player.audited() == "")
 }
 
 // groupsAt reports whether a member of each group stands at the end of a compacted log: what lies between may be gone since the
@@ -521,6 +521,8 @@ func (r *run) judge() {
 	r.assigned()
 	if r.cfg.Set == SetDamage {
 		r.order()
+	} else if r.cfg.Set != SetLying && r.audit != nil && r.audit.atEnd {
+		r.judgeTransactions()
 	}
 	if r.cfg.Set != SetLying {
 		r.oracle.Judge(r.audit != nil && r.audit.atEnd)

@@ -78,6 +78,7 @@ func (b *Broker) Report(now core.Now) *core.Report {
 	b.reportCluster(&m)
 	b.reportMetadata(&m)
 	b.reportGroups(&m)
+	b.reportTransactions(&m)
 	b.reportWaiting(&m)
 	b.reportRepair(&m)
 	return r

@@ -7,6 +7,7 @@ import (
 	"klamm/core/controller"
 	"klamm/core/log"
 	"klamm/core/shard"
+	"klamm/core/txn"
 )
 
 // reportLog describes one partition's log.
@@ -103,4 +104,30 @@ func (b *Broker) reportWaiting(m *reporter) {
 		queued += int64(len(b.conns.slots[i].queue))
 	}
 	m.add(core.Gauge, "kafka_network_requestchannel_requestqueuesize", "requests that have come and are not answered", queued)
+}
+
+// reportTransactions describes the coordinators of transactions.
+func (b *Broker) reportTransactions(m *reporter) {
+	var states [txn.StatusKept]int64
+	markers, unended := int64(0), int64(0)
+	var shards [4]int64
+	for i := range b.txns.list {
+		c := &b.txns.list[i]
+		shards[c.shard.Phase()]++
+		by, n := c.state.Counts()
+		for s := range by {
+			states[s] += by[s]
+		}
+		markers += n
+		unended += int64(c.state.Unended())
+	}
+	for s := range states {
+		m.add(core.Gauge, "klamm_transactional_ids", "transactional ids that this broker coordinates", states[s], core.Label{Name: "state", Value: txn.Status(s).String()})
+	}
+	m.add(core.Gauge, "klamm_transaction_markers", "markers that no leader has acknowledged", markers)
+	m.add(core.Gauge, "kafka_coordinator_transaction_transactionmarkerchannelmanager_unknowndestinationqueuesize", "markers that nobody takes just now", int64(len(b.txns.markers.again)))
+	m.add(core.Gauge, "kafka_coordinator_transaction_transactionmarkerchannelmanager_logappendretryqueuesize", "completions that the log did not take", unended)
+	for _, p := range []shard.Phase{shard.Loading, shard.Active, shard.Failed} {
+		m.add(core.Gauge, "klamm_transaction_partitions", "partitions of __transaction_state by state", shards[p], core.Label{Name: "state", Value: p.String()})
+	}
 }

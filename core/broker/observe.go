@@ -27,3 +27,13 @@ func (b *Broker) OldestUnused() (deadline core.Time, of string) {
 	}
 	return deadline, of
 }
+
+// Completing is how many transactions are decided here and not complete: some of their markers are not where they belong.
+func (b *Broker) Completing() (n int) {
+	for i := range b.txns.list {
+		if c := &b.txns.list[i]; c.shard.Phase() == shard.Active {
+			n += c.state.Prepared()
+		}
+	}
+	return n
+}

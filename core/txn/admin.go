@@ -84,10 +84,23 @@ func (s *State) EndAll() (end core.Offset) {
 }
 
 // Counts returns how many ids are in each state that is kept, and how many markers are not acknowledged.
-func (s *State) Counts() (states [statusKept]int64, markers int64) {
+func (s *State) Counts() (states [StatusKept]int64, markers int64) {
 	for _, t := range s.all {
 		states[t.stored.Status]++
 		markers += int64(len(t.unmarked))
 	}
 	return states, markers
 }
+
+// Prepared is how many transactions are decided and not complete.
+func (s *State) Prepared() (n int) {
+	for _, t := range s.all {
+		if t.stored.Status.prepared() {
+			n++
+		}
+	}
+	return n
+}
+
+// Unended is how many transactions have all their markers and could not be completed in the log.
+func (s *State) Unended() int { return len(s.unended) }

@@ -24,8 +24,8 @@ const (
 	PrepareEpochFence
 )
 
-// statusKept bounds the states that a record may hold.
-const statusKept = Dead
+// StatusKept bounds the states that a record may hold.
+const StatusKept = Dead
 
 var statusNames = [...]string{
 	"Empty", "Ongoing", "PrepareCommit", "PrepareAbort", "CompleteCommit", "CompleteAbort", "Dead", "PrepareEpochFence",
@@ -117,7 +117,7 @@ func parseStored(b []byte) (s Stored, ok bool) {
 		return s, false
 	}
 	v := kmsg.NewTxnMetadataValue()
-	if v.ReadFrom(b) != nil || v.State < 0 || Status(v.State) >= statusKept || v.ProducerID < 0 || v.ProducerEpoch < 0 {
+	if v.ReadFrom(b) != nil || v.State < 0 || Status(v.State) >= StatusKept || v.ProducerID < 0 || v.ProducerEpoch < 0 {
 		return s, false
 	}
 	s = Stored{
