@@ -23,9 +23,9 @@ const (
 var txnWords = [...]string{"empty", "ongoing", "prepared to commit", "prepared to abort", "committed", "aborted"}
 
 // CheckTxnLog judges the committed records of one partition of a coordinator of transactions, in their order. Compaction may have left out
-// all but the newest of an id, never one between two others: what follows another here followed it then. atRest says that
-// nothing is under way any more.
-func CheckTxnLog(at Partition, records []TxnState, atRest bool) (found []Violation) {
+// all but the newest of an id, never one between two others: what follows another here followed it then. epochLast is the last
+// epoch that a client is given; atRest says that nothing is under way any more.
+func CheckTxnLog(at Partition, records []TxnState, epochLast int16, atRest bool) (found []Violation) {
 	fail := func(rule, id, text string) {
 		found = append(found, Violation{Invariant: rule, Subject: at.String(), Detail: "transactional id " + id + ": " + text})
 	}
@@ -46,7 +46,7 @@ func CheckTxnLog(at Partition, records []TxnState, atRest bool) (found []Violati
 			fail("I63", r.ID, "it is in a state that is never kept")
 			continue
 		}
-		if why := txnEpochs(was, r); why != "" {
+		if why := txnEpochs(was, r, epochLast); why != "" {
 			fail("I58", r.ID, why)
 		}
 		if why := txnFollows(was, r); why != "" {
@@ -62,7 +62,7 @@ func CheckTxnLog(at Partition, records []TxnState, atRest bool) (found []Violati
 }
 
 // txnEpochs says what is wrong with a producer's identity from one record to the next.
-func txnEpochs(was, is TxnState) string {
+func txnEpochs(was, is TxnState, epochLast int16) string {
 	switch {
 	case is.Producer == was.Producer && is.Epoch < was.Epoch:
 		return "the epoch of its producer fell"
@@ -70,7 +70,7 @@ func txnEpochs(was, is TxnState) string {
 		return "a new producer id does not begin with epoch 0"
 	case is.Producer == was.Producer && int(is.Epoch) > int(was.Epoch)+1:
 		return "the epoch of its producer rose by more than one at once"
-	case is.Producer != was.Producer && int(was.Epoch) < 1<<15-2:
+	case is.Producer != was.Producer && was.Epoch < epochLast:
 		return "it was given another producer id before the epochs of the last one were used up"
 	case is.Status == txnOngoing && (is.Producer != was.Producer || is.Epoch != was.Epoch):
 		return "a transaction began with another producer than the one that was given out"

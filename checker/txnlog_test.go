@@ -44,7 +44,7 @@ func TestTxnLog(t *testing.T) {
 		{"forgotten while open", append(states([3]int{1, 0, 7}), TxnState{ID: "x", Gone: true}), "I65"},
 		{"forgotten and back", append(append(states([3]int{0, 5, 7}), TxnState{ID: "x", Gone: true}), states([3]int{0, 0, 9})...), ""},
 	} {
-		found := CheckTxnLog(Partition{TopicID: "__transaction_state"}, c.records, true)
+		found := CheckTxnLog(Partition{TopicID: "__transaction_state"}, c.records, last, true)
 		if c.want == "" {
 			require.Empty(t, found, c.name)
 			continue
@@ -52,5 +52,5 @@ func TestTxnLog(t *testing.T) {
 		require.NotEmpty(t, found, c.name)
 		require.Equal(t, c.want, found[0].Invariant, "%s: %v", c.name, found)
 	}
-	require.Empty(t, CheckTxnLog(Partition{}, states([3]int{1, 0, 7}, [3]int{2, 1, 7}), false), "it is under way")
+	require.Empty(t, CheckTxnLog(Partition{}, states([3]int{1, 0, 7}, [3]int{2, 1, 7}), 1<<15-2, false), "it is under way")
 }

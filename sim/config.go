@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"klamm/core"
@@ -28,6 +29,7 @@ type Config struct {
 	hostile    bool      // a client that means no good takes part
 	crowd      int       // producers of the crowd
 	quiet      core.Time // before the first record
+	epochLast  int16     // that transactional producers are given
 	fair       bool      // a reader that looks at the turns in fetch sessions takes part
 	foreign    bool      // somebody else's member of the groups takes part
 	latency    core.Time
@@ -59,7 +61,7 @@ type producerConfig struct {
 // drawConfig draws the swarm's choice for one run.
 func drawConfig(c Chooser, opt *Options) (cfg Config) {
 	profile := opt.Profile
-	cfg.Workload = opt.Workload
+	cfg.Workload, cfg.epochLast = opt.Workload, 32766
 	cfg.topology = drawTopology(c, opt.Nodes[0], opt.Nodes[1])
 	k := uint64(0)
 	draw := func(n uint64) int { k++; return int(c.Choose(siteConfig, k, n)) }
@@ -192,6 +194,11 @@ func (cfg *Config) drawExtras(draw func(uint64) int, of func(...string) string, 
 	}
 	if draw(3) == 2 { // tables so small that they are full
 		line("klamm.internal.producer.id.block=" + of("1", "2", "5"))
+		line("klamm.internal.txn.sweep.ids=" + of("1", "3", "1000"))
+		if n := draw(4); n > 1 { // producer ids are used up soon
+			cfg.epochLast = int16(3 * n)
+		}
+		line("klamm.internal.txn.epoch.last=" + strconv.Itoa(int(cfg.epochLast)))
 		line("klamm.internal.group.pending=" + of("1", "3", "10000"))
 		line("klamm.internal.broker.requests=" + of("4", "8", "1000"))
 	}

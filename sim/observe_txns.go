@@ -26,7 +26,7 @@ func (r *run) judgeTransactions() {
 				continue
 			}
 			at := checker.Partition{TopicID: transactionsTopic, Number: l.Partition().Partition}
-			for _, v := range checker.CheckTxnLog(at, r.txnStates(n, l.Partition(), int64(l.High())), true) {
+			for _, v := range checker.CheckTxnLog(at, r.txnStates(n, l.Partition(), int64(l.High())), r.cfg.epochLast, true) {
 				r.w.Fail(v.Invariant, "node "+strconv.Itoa(n.at)+": "+v.Subject+": "+v.Detail)
 			}
 		}

@@ -130,6 +130,7 @@ type Internal struct {
 	GroupsMax       int
 	GroupPending    int
 	TxnIDsMax       int
+	TxnEpochLast    int16
 	TxnSweep        int
 	ProducerIDBlock int64
 	Tasks           int
@@ -195,6 +196,7 @@ var internalSettings = []internalSetting{
 	{internalPrefix + "metadata.snapshot.batch.bytes", int64(quorum.DefaultSizes().SnapshotBatchBytes), 1},
 	{internalPrefix + "metadata.snapshot.records", int64(quorum.DefaultSizes().SnapshotRecords), 1}, // of one step of a snapshot
 	{internalPrefix + "producer.id.block", controller.ProducerIDBlock, 1},                           // ids that a broker is given at a time
+	{internalPrefix + "txn.epoch.last", txn.EpochLast, 1},                                           // that a client is given
 	{internalPrefix + "txn.ids", txn.IDsMax, 1},                                                     // of one partition
 	{internalPrefix + "txn.sweep.ids", txn.SweepMax, 1},                                             // of one step of expiry or of aborting
 }
@@ -263,7 +265,7 @@ func (p *parser) internals(c *Config) {
 		},
 		GroupLoadBytes: p.size("group.load.bytes"), GroupSweep: int(p.size("group.sweep.offsets")),
 		GroupsMax: int(p.size("group.groups")), GroupPending: int(p.size("group.pending")),
-		TxnIDsMax: int(p.size("txn.ids")), TxnSweep: int(p.size("txn.sweep.ids")),
+		TxnIDsMax: int(p.size("txn.ids")), TxnEpochLast: int16(min(p.size("txn.epoch.last"), txn.EpochLast)), TxnSweep: int(p.size("txn.sweep.ids")),
 		ProducerIDBlock: p.size("producer.id.block"), Tasks: int(p.size("broker.requests")),
 	}
 }

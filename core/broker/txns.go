@@ -57,7 +57,7 @@ func (b *Broker) txnConfig() txn.Config {
 	return txn.Config{
 		TimeoutMax: b.cfg.TxnTimeoutMax, AbortCheck: b.cfg.TxnAbortCheck, Expiration: b.cfg.TxnExpiration,
 		ExpiryCheck: b.cfg.TxnExpiryCheck, Level: b.img.Feature(controller.TransactionVersion),
-		IDsMax: b.cfg.Internal.TxnIDsMax, PartsMax: txn.PartsMax, SweepMax: b.cfg.Internal.TxnSweep,
+		EpochLast: b.cfg.Internal.TxnEpochLast, IDsMax: b.cfg.Internal.TxnIDsMax, PartsMax: txn.PartsMax, SweepMax: b.cfg.Internal.TxnSweep,
 	}
 }
 

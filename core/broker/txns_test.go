@@ -64,7 +64,9 @@ func (p *transactor) add() {
 	topic := kmsg.NewAddPartitionsToTxnRequestTopic()
 	topic.Topic, topic.Partitions = "t", []int32{0, 1, 2, 3, 4, 5}
 	q.Topics = append(q.Topics, topic)
-	p.ask(3, q, func(r kmsg.Response) int16 { return r.(*kmsg.AddPartitionsToTxnResponse).Topics[0].Partitions[0].ErrorCode })
+	p.ask(3, q, func(r kmsg.Response) int16 {
+		return r.(*kmsg.AddPartitionsToTxnResponse).Topics[0].Partitions[0].ErrorCode
+	})
 }
 
 func (p *transactor) end(commit bool) {

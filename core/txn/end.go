@@ -53,7 +53,7 @@ func (s *State) End(env Env, e *Ending) Answer {
 // endBumping decides EndTxn of version 2. The epoch tells whether it is a first request or a retry.
 func (s *State) endBumping(env Env, t *transaction, e *Ending) Answer {
 	now := &t.stored
-	rotated := now.Previous == e.Producer.ID && e.Producer.Epoch == epochLast && now.Producer.Epoch == 0 && now.Producer.ID != now.Previous
+	rotated := now.Previous == e.Producer.ID && e.Producer.Epoch == s.cfg.EpochLast && now.Producer.Epoch == 0 && now.Producer.ID != now.Previous
 	retry := rotated || now.Producer.ID == e.Producer.ID && int(now.Producer.Epoch) == int(e.Producer.Epoch)+1
 	if now.Producer.ID != e.Producer.ID && !rotated {
 		return s.refuse(t, wire.InvalidProducerIDMapping)
@@ -93,7 +93,7 @@ func (s *State) fence(env Env, t *transaction) Answer {
 func (s *State) bumpingEnd(env Env, t *transaction, to Status) Answer {
 	next := t.stored
 	next.Next = None
-	if next.Producer.exhausted() {
+	if s.exhausted(next.Producer) {
 		fresh, ok := env.IDs.Take()
 		if !ok {
 			return Answer{NoID: true}

@@ -5,11 +5,11 @@ import (
 	"klamm/core/wire"
 )
 
-// epochLast is the last epoch that a client is given: the one above it is left for a fence or a marker.
-const epochLast = 1<<15 - 2
+// EpochLast is the last epoch that a client is given: the one above it is left for a fence or a marker.
+const EpochLast = 1<<15 - 2
 
 // exhausted reports whether the next bump needs a new producer id.
-func (p Producer) exhausted() bool { return p.Epoch >= epochLast }
+func (s *State) exhausted(p Producer) bool { return p.Epoch >= s.cfg.EpochLast }
 
 // bumped is the producer with the next epoch. At the very last one it stays: that is left to no client, and an abort must
 // go through.
@@ -37,7 +37,7 @@ func (s *State) Init(env Env, id string, timeoutMillis int32, expected Producer)
 	if now.Status.prepared() {
 		return s.refuse(t, wire.ConcurrentTransactions)
 	}
-	if expected.ID != None && !t.knows(expected) {
+	if expected.ID != None && !s.knows(t, expected) {
 		env.Out.Mark("txn.init-fenced")
 		return s.refuse(t, wire.ProducerFenced)
 	}
@@ -58,7 +58,7 @@ func (s *State) Init(env Env, id string, timeoutMillis int32, expected Producer)
 	case expected.ID != None && expected != now.Producer: // its answer was lost
 		env.Out.Mark("txn.init-repeated")
 		last = t.last
-	case now.Producer.exhausted():
+	case s.exhausted(now.Producer):
 		fresh, ok := env.IDs.Take()
 		if !ok {
 			return Answer{NoID: true}
@@ -76,7 +76,7 @@ func (s *State) Init(env Env, id string, timeoutMillis int32, expected Producer)
 
 // knows reports whether a client that says that it is p is the current producer, or one that has not heard of its last bump:
 // by one epoch, or to a new id when the epochs of the old one were used up.
-func (t *transaction) knows(p Producer) bool {
+func (s *State) knows(t *transaction, p Producer) bool {
 	now := &t.stored
 	switch {
 	case now.Status == Ongoing:
@@ -84,18 +84,18 @@ func (t *transaction) knows(p Producer) bool {
 	case p.ID == now.Producer.ID:
 		return p.Epoch == now.Producer.Epoch || p.Epoch == t.last && t.last != None
 	}
-	return p.ID == now.Previous && p.exhausted() && p.Epoch == t.last
+	return p.ID == now.Previous && s.exhausted(p) && p.Epoch == t.last
 }
 
 // endedFrom is the epoch that the client had before the transaction's end raised it, after a replay: the records do not hold it.
-func (s *Stored) endedFrom() int16 {
+func (s *State) endedFrom(v *Stored) int16 {
 	switch {
-	case s.ClientVersion < 2 || !s.Status.prepared() && !s.Status.complete():
+	case v.ClientVersion < 2 || !v.Status.prepared() && !v.Status.complete():
 		return None
-	case s.Producer.Epoch == 0:
-		return epochLast
+	case v.Producer.Epoch == 0:
+		return s.cfg.EpochLast
 	}
-	return s.Producer.Epoch - 1
+	return v.Producer.Epoch - 1
 }
 
 func (s *State) initNew(env Env, id string, timeoutMillis int32) Answer {

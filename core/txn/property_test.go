@@ -278,9 +278,9 @@ func newPlayer(t *rapid.T) *player {
 // nearTheEnd makes epochs that are almost used up.
 func (p *player) nearTheEnd() {
 	for _, t := range p.st.all {
-		if (t.stored.Status == Empty || t.stored.Status.complete()) && t.stored.Producer.Epoch < epochLast-2 {
+		if (t.stored.Status == Empty || t.stored.Status.complete()) && t.stored.Producer.Epoch < EpochLast-2 {
 			next := t.stored
-			next.Status, next.StartedAt, next.Producer.Epoch = Empty, None, epochLast-2
+			next.Status, next.StartedAt, next.Producer.Epoch = Empty, None, EpochLast-2
 			_, _ = p.st.commit(p.env(), t.id, next, None)
 		}
 	}

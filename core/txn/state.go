@@ -15,6 +15,7 @@ type Config struct {
 	Expiration  core.Time // transactional.id.expiration.ms
 	ExpiryCheck core.Time // transaction.remove.expired.transaction.cleanup.interval.ms
 	Level       int16     // the finalized transaction.version
+	EpochLast   int16     // the last epoch that a client is given, at most EpochLast
 	IDsMax      int       // transactional ids of one partition of __transaction_state
 	PartsMax    int       // partitions of one transaction
 	SweepMax    int       // ids that one step of a sweep looks at
@@ -31,7 +32,7 @@ const (
 func DefaultConfig() Config {
 	return Config{
 		TimeoutMax: 15 * core.Minute, AbortCheck: 10 * core.Second, Expiration: 7 * 24 * core.Hour, ExpiryCheck: core.Hour,
-		Level: 2, IDsMax: IDsMax, PartsMax: PartsMax, SweepMax: SweepMax,
+		Level: 2, EpochLast: EpochLast, IDsMax: IDsMax, PartsMax: PartsMax, SweepMax: SweepMax,
 	}
 }
 
@@ -238,7 +239,7 @@ func (s *State) append(env Env, records []shard.Record) (core.Offset, wire.Code)
 func (s *State) Loaded(env Env, end core.Offset) {
 	s.gone = end
 	for _, t := range s.all {
-		t.end, t.last = end, t.stored.endedFrom()
+		t.end, t.last = end, s.endedFrom(&t.stored)
 		switch {
 		case t.stored.Status == Ongoing:
 			env.Out.Mark("txn.loaded-ongoing")
