@@ -207,6 +207,18 @@ has   "get-offsets: none is there twice" '^v:0:6000$' "$T" kafka-get-offsets --b
 soon  "topics: all three in sync" 'Isr: [123],[123],[123]' "$T" kafka-topics --bootstrap-server "$B" --describe --topic v
 soon  "klamm cluster health says so too" 'is green: 3 brokers' ./klamm cluster health --bootstrap "$B"
 
+echo "-- transactions"
+ok    "topics: create" "$T" kafka-topics --bootstrap-server "$B" --create --topic x --partitions 6 --replication-factor 3
+has   "producer-perf-test: transactions" '10000 records sent' timeout 60 "$T" kafka-producer-perf-test --topic x --num-records 10000 --record-size 100 --throughput -1 --bootstrap-server "$B" --transactional-id perf --transaction-duration-ms 100
+lines "console consumer: committed records" 10000 timeout 90 "$T" kafka-console-consumer --bootstrap-server "$B" --topic x --from-beginning --max-messages 10000 --isolation-level read_committed --timeout-ms 60000
+has   "transactions: list" 'perf .*CompleteCommit' "$T" kafka-transactions --bootstrap-server "$B" list
+has   "transactions: describe" 'perf .*CompleteCommit' "$T" kafka-transactions --bootstrap-server "$(broker 2)" describe --transactional-id perf
+has   "transactions: describe-producers" 'None' "$T" kafka-transactions --bootstrap-server "$B" describe-producers --topic x --partition 3
+has   "transactions: find-hanging" 'StartOffset' "$T" kafka-transactions --bootstrap-server "$B" find-hanging --topic x
+has   "klamm txn list" 'perf .*CompleteCommit' ./klamm txn list --bootstrap "$B"
+has   "features: transaction.version 1" 'transaction.version was (downgraded|upgraded) to 1|updated' "$T" kafka-features --bootstrap-server "$B" downgrade --feature transaction.version=1
+has   "features: transaction.version 2" 'transaction.version was (downgraded|upgraded) to 2|updated' "$T" kafka-features --bootstrap-server "$B" upgrade --feature transaction.version=2
+
 echo "-- files of every node"
 for i in 3 1 2; do ok "clean stop of node $i" stop $i; done
 # dump KIND FILES...: DumpLogSegments reads them all and finds no fault.
@@ -220,6 +232,7 @@ for i in 1 2 3; do
   d=$work/node-$i
   files=("$d"/[a-z]*-*/*.log);                     ok "node $i: dump: ${#files[@]} logs" dump 'isvalid: true' --deep-iteration
   files=("$d"/__consumer_offsets-*/*.log);         ok "node $i: dump: ${#files[@]} logs of offsets" dump 'offset: .* key: |Dumping' --deep-iteration --offsets-decoder
+  files=("$d"/__transaction_state-*/*.log);        ok "node $i: dump: ${#files[@]} logs of transactions" dump 'offset: .* key: |Dumping' --deep-iteration --transaction-log-decoder
   files=("$d"/__cluster_metadata-0/*.log);         ok "node $i: dump: metadata log" dump 'PARTITION_CHANGE_RECORD' --cluster-metadata-decoder --deep-iteration
   files=("$d"/__cluster_metadata-0/*.checkpoint);  ok "node $i: dump: ${#files[@]} metadata snapshots" dump 'TOPIC_RECORD' --cluster-metadata-decoder
   [ ${#files[@]} -gt 0 ] && last=${files[-1]} || last=none
