@@ -72,6 +72,8 @@ func txnEpochs(was, is TxnState, epochLast int16) string {
 		return "the epoch of its producer rose by more than one at once"
 	case is.Producer != was.Producer && was.Epoch < epochLast:
 		return "it was given another producer id before the epochs of the last one were used up"
+	case is.Epoch > epochLast && (is.Status == txnOngoing || is.Bumped && (is.Status == txnCommitted || is.Status == txnAborted)):
+		return "an epoch that is left for markers was given to a client"
 	case is.Status == txnOngoing && (is.Producer != was.Producer || is.Epoch != was.Epoch):
 		return "a transaction began with another producer than the one that was given out"
 	}

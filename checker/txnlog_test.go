@@ -38,6 +38,7 @@ func TestTxnLog(t *testing.T) {
 		{"the epoch is raised twice", states([3]int{1, 4, 7}, [3]int{3, 6, 7}, [3]int{5, 6, 7}), "I58"},
 		{"another id too early", states([3]int{0, 4, 7}, [3]int{0, 0, 8}), "I58"},
 		{"another id at a high epoch", states([3]int{0, last, 7}, [3]int{0, 5, 8}), "I58"},
+		{"the last epoch is given out", states([3]int{1, last, 7}, [3]int{3, last + 1, 7}, [3]int{5, last + 1, 7}), "I58"},
 		{"a zombie begins", states([3]int{0, 4, 7}, [3]int{0, 5, 7}, [3]int{1, 4, 7}), "I58"},
 		{"never completed", states([3]int{1, 0, 7}, [3]int{2, 1, 7}), "I65"},
 		{"an unknown state", states([3]int{0, 0, 7}, [3]int{7, 0, 7}), "I63"},

@@ -35,6 +35,7 @@ type asking struct {
 	pid     int64 // a producer of the probes, while repeat > 0
 	epoch   int16
 	repeat  int // the step of a repeated batch
+	txns    int // requests of adminTxn that are still to come
 	base    int64
 	flips   int       // requests of adminFlip that are still to come
 	aim     int       // the topic that it is about, and what is asked next
@@ -84,6 +85,7 @@ const (
 	adminHalfJoin
 	adminBrokerDefault
 	adminRepeat
+	adminTxn
 	adminKinds
 )
 
@@ -162,6 +164,13 @@ func (a *asking) ask(now core.Now, out *core.Out) {
 		a.what = adminRepeat
 	case a.session != 0:
 		a.what = adminSession
+	case a.txns > 0:
+		a.what = adminTxn
+	}
+	if a.what == adminTxn {
+		if a.txns--; a.txns < 0 {
+			a.txns = int(w.draw(siteScript, a.entity, txnProbesMax))
+		}
 	}
 	v := w.draw(siteScript, a.entity, 1<<32)
 	if a.what == adminCommit && !a.coordinates() {
@@ -395,7 +404,7 @@ func (a *asking) answered(now core.Now, ev *core.Event, out *core.Out) {
 	if a.made < len(a.r.cfg.Topics) {
 		a.next = now.Mono + 20*core.Millisecond
 	}
-	if a.flips > 0 || a.then != adminKinds {
+	if a.flips > 0 || a.then != adminKinds || a.txns > 0 {
 		a.next = now.Mono + core.Time(a.r.w.draw(siteAdmin, a.entity, 8))*core.Millisecond
 	}
 }

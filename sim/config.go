@@ -219,6 +219,10 @@ func (cfg *Config) drawExtras(draw func(uint64) int, of func(...string) string, 
 	if draw(12) == 11 {
 		line("klamm.internal.metadata.batch.bytes=1500")
 	}
+	line("transaction.abort.timed.out.transaction.cleanup.interval.ms=" + of("300", "1000", "10000"))
+	if draw(4) == 3 && cfg.Workload != ExactlyOnce { // its producers may rest for longer
+		line("transactional.id.expiration.ms=2000\ntransaction.remove.expired.transaction.cleanup.interval.ms=500")
+	}
 	if draw(8) == 7 { // nobody produces for a while: logs grow old before their first batch
 		cfg.quiet = core.Time(600+draw(3500)) * core.Millisecond
 		for i := range cfg.Producers {

@@ -22,6 +22,16 @@ var UnreachableMarks = append([]Unreachable{
 	{Mark: "link.api-versions-downgraded", Why: "the broker would have to be of an older release than who asks"},
 	{Mark: "link.reply-unasked", Why: "it fails the run by itself (I81)"},
 	{Mark: "link.reply-unreadable", Why: "it fails the run by itself (I81)"},
+	{Mark: "broker.marker-before-groups", Why: "no transactional producer takes part", Mixed: true},
+	{Mark: "broker.offsets-outside-of-transaction", Why: "no transactional producer takes part", Mixed: true},
+	{Mark: "broker.produce-outside-of-transaction", Why: "no transactional producer takes part", Mixed: true},
+	{Mark: "broker.verify-again", Why: "no transactional producer takes part", Mixed: true},
+	{Mark: "broker.verify-without-coordinator", Why: "no transactional producer takes part", Mixed: true},
+	{Mark: "group.staged-offset-overtaken", Why: "no transactional producer takes part", Mixed: true},
+	{Mark: "txn.late-acknowledgement", Why: "core/broker asks before whether the marker is still awaited"},
+	{Mark: "txn.too-many", Why: "there would have to be a million transactional ids"},
+	{Mark: "txn.too-many-partitions", Why: "a transaction would have to have 65,536 partitions"},
+	{Mark: "txn.unreadable-record", Why: "a coordinator's record would have to be written by another release: damage does not pass the checksum"},
 }, append(append(append(append(
 	cleaning("log.clean", "log.clean-failed", "log.clean-given-up", "log.clean-large-batch", "log.clean-map-full", "log.clean-shell", "log.clean-throttled",
 		"log.cleaned", "log.swap", "log.swap-completed", "log.swap-undone", "log.uncleanable"),
@@ -34,7 +44,7 @@ var UnreachableMarks = append([]Unreachable{
 		"broker.fetch-of-stranger", "broker.isr-change-refused", "broker.isr-change-unanswered", "broker.replica-append-failed",
 		"broker.replica-bad-batch", "broker.replica-begins-anew", "broker.replica-session-lost", "broker.replica-taken-away",
 		"broker.replica-truncates", "broker.truncated-below-high", "log.cut", "log.restart")...),
-	alone("no other broker asks or is asked", "broker.no-producer-ids", "broker.peer-request-refused", "broker.peer-too-old")...),
+	alone("no other broker asks or is asked", "broker.marker-lost", "broker.marker-without-leader", "broker.no-producer-ids", "broker.peer-request-refused", "broker.peer-too-old")...),
 	alone("nobody else could lead", "broker.stops-as-leader", "shard.stale-load", "shard.stale-unload")...)...)
 
 // cleaning lists marks of the cleaner: in the mixed workload no topic is compacted but the coordinators', whose logs are short.

@@ -20,6 +20,7 @@ type probes struct {
 	settings [][]checker.Register
 	ids      []int64 // producer ids that were given out
 	written  int64   // the newest offset that was committed
+	txn      txnProbe
 }
 
 const (
@@ -79,6 +80,8 @@ func (a *asking) probe(v uint64) (q kmsg.Request, upTo int16) {
 		return badProduce(a.stable(), int32(v>>8)), 12
 	case adminSession:
 		return a.sessionRequest(), 12
+	case adminTxn:
+		return a.txnRequest(v)
 	case adminRepeat:
 		if a.repeat > 0 {
 			return a.repeated(), 12
@@ -174,6 +177,10 @@ func (a *asking) alterSetting(v uint64) kmsg.Request {
 
 // heedProbe holds the answer of a probe against what it must be.
 func (a *asking) heedProbe(resp kmsg.Response) {
+	if a.what == adminTxn {
+		a.heedTxn(resp)
+		return
+	}
 	w := a.r.w
 	switch p := resp.(type) {
 	case *kmsg.OffsetCommitResponse:
