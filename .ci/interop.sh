@@ -96,12 +96,13 @@ has   "transactions: list" "CompleteCommit" "$T" kafka-transactions --bootstrap-
 has   "transactions: describe" "perf" "$T" kafka-transactions --bootstrap-server "$B" describe --transactional-id perf
 has   "transactions: describe-producers" "ProducerId" "$T" kafka-transactions --bootstrap-server "$B" describe-producers --topic txn --partition 0
 # A producer that dies in the middle of a transaction: it stays open until its time is over, and is none that hangs.
-timeout 60 "$T" kafka-producer-perf-test --topic dead --num-records 500 --record-size 100 --throughput 100 --bootstrap-server "$B" --transactional-id dead --transaction-duration-ms 60000 >/dev/null 2>&1 & dead=$!
-for _ in $(seq 100); do kcat -b "$B" -t dead -C -o beginning -e -q -X isolation.level=read_uncommitted 2>/dev/null | grep -q . && break; sleep 0.2; done
-{ kill -KILL $dead; pkill -KILL -P $dead; wait $dead; } 2>/dev/null
-has   "transactions: find-hanging finds none that its coordinator knows" "Topic" "$T" kafka-transactions --bootstrap-server "$B" find-hanging --topic dead --max-transaction-timeout 0
-has   "transactions: abort" "" "$T" kafka-transactions --bootstrap-server "$B" abort --topic dead --partition 0 --start-offset 0
-lines "nothing of it is read" 0 timeout 30 "$T" kafka-console-consumer --bootstrap-server "$B" --topic dead --from-beginning --isolation-level read_committed --timeout-ms 3000
+timeout -s KILL 15 "$T" kafka-producer-perf-test --topic dead --num-records 100000 --record-size 100 --throughput 100 --bootstrap-server "$B" --transactional-id dead --transaction-duration-ms 60000 >/dev/null 2>&1
+has   "transactions: the dead producer's is open" "Ongoing" "$T" kafka-transactions --bootstrap-server "$B" describe --transactional-id dead
+lacks() { local name=$1 text=$2; shift 2; ok "$name" bash -c 'bad=$1; shift; out=$("$@" 2>&1); rc=$?; echo "$out"; [ $rc = 0 ] && ! grep -qF -- "$bad" <<<"$out"' _ "$text" "$@"; }
+lacks "transactions: find-hanging finds none that its coordinator knows" "dead" "$T" kafka-transactions --bootstrap-server "$B" find-hanging --topic dead --max-transaction-timeout 0
+ok    "transactions: abort" "$T" kafka-transactions --bootstrap-server "$B" abort --topic dead --partition 0 --start-offset 0
+has   "transactions: nothing is open there any more" "None" "$T" kafka-transactions --bootstrap-server "$B" describe-producers --topic dead --partition 0
+has   "console consumer: nothing of it is read" "total of 0 messages" timeout 60 "$T" kafka-console-consumer --bootstrap-server "$B" --topic dead --from-beginning --isolation-level read_committed --timeout-ms 4000
 
 has   "groups" "kcatgroup" "$T" kafka-groups --bootstrap-server "$B" --list
 has   "cluster id" "Cluster ID:" "$T" kafka-cluster cluster-id --bootstrap-server "$B"
