@@ -14,7 +14,7 @@ export KAFKA_TOOL_TIER=1 KAFKA_TOOL_HEAP=256M # short-lived tools: compile littl
 ID=4L6g3nShT-eMCtK--X86sw
 work=$(mktemp -d)
 passed=0 failed=0 absent=0
-pids=(0 0 0 0)
+pids=(0 0 0 0 0 0)
 list() { local s= i; for i in 1 2 3; do s+=${s:+,}$(printf "$1" "$i" "$(($2+i))"); done; echo "$s"; }
 B=$(list '%.0s127.0.0.1:%d' "$base")
 C=$(list '%.0s127.0.0.1:%d' $((base+100)))
@@ -26,7 +26,7 @@ export KLAMM_BROKER_SESSION_TIMEOUT_MS=20000 KLAMM_BROKER_HEARTBEAT_INTERVAL_MS=
 
 cleanup() {
   local i
-  for i in 1 2 3; do [ "${pids[$i]}" = 0 ] || { kill -KILL "${pids[$i]}"; wait "${pids[$i]}"; } 2>/dev/null; done
+  for i in 1 2 3 4 5; do [ "${pids[$i]}" = 0 ] || { kill -KILL "${pids[$i]}"; wait "${pids[$i]}"; } 2>/dev/null; done
   [ "$failed" = 0 ] && rm -rf "$work" || echo "logs and data are in $work"
 }
 trap cleanup EXIT
@@ -49,6 +49,8 @@ soon() {
   until "$@" 2>&1 | tee "$work/soon" | grep -qE -- "$text"; do [ "$SECONDS" -lt "$end" ] || break; done
   has "$name" "$text" cat "$work/soon"
 }
+# refused NAME TEXT COMMAND...: the command fails, and prints TEXT.
+refused() { local name=$1 text=$2; shift 2; ok "$name" bash -c 'want=$1; shift; out=$("$@" 2>&1); rc=$?; echo "$out"; [ $rc != 0 ] && grep -qE -- "$want" <<<"$out"' _ "$text" "$@"; }
 # missing NAME TEXT COMMAND...: Klamm has not got this yet, and says so in the protocol's words (TEXT).
 missing() {
   local name=$1 text=$2; shift 2
@@ -104,9 +106,34 @@ done
 has   "features: downgrade" 'eligible.leader.replicas.version was downgraded to 0' "$T" kafka-features --bootstrap-server "$B" downgrade --feature eligible.leader.replicas.version=0
 has   "features: upgrade" 'eligible.leader.replicas.version was upgraded to 1' "$T" kafka-features --bootstrap-server "$B" upgrade --feature eligible.leader.replicas.version=1
 { cat config/combined/node-3.properties; echo "log.dirs=$work/node-3"; echo "listeners=PLAINTEXT://127.0.0.1:$((base+3)),CONTROLLER://127.0.0.1:$((base+103))"; } >"$work/add.properties"
-missing "metadata-quorum: add-controller (KIP-853)" 'UnsupportedVersion|UNSUPPORTED_VERSION' "$T" kafka-metadata-quorum --bootstrap-server "$B" --command-config "$work/add.properties" add-controller
-missing "metadata-quorum: remove-controller (KIP-853)" 'UnsupportedVersion|UNSUPPORTED_VERSION' "$T" kafka-metadata-quorum --bootstrap-server "$B" remove-controller --controller-id 3 --controller-directory-id AAAAAAAAAAAAAAAAAAAAAQ
-missing "features: kraft.version 1 (KIP-853)" 'Could not|UnsupportedVersion|InvalidUpdateVersion|invalid' "$T" kafka-features --bootstrap-server "$B" upgrade --feature kraft.version=1
+directory() { sed -n 's/^directory.id=//p' "$work/node-$1/meta.properties"; }
+refused "metadata-quorum: add-controller, while the configuration names the voters" "the kraft.version feature is 0" "$T" kafka-metadata-quorum --bootstrap-server "$B" --command-config "$work/add.properties" add-controller
+has   "features: kraft.version 1" 'kraft.version was upgraded to 1' "$T" kafka-features --bootstrap-server "$B" upgrade --feature kraft.version=1
+refused "features: not back" "downgrade" "$T" kafka-features --bootstrap-server "$B" downgrade --feature kraft.version=0
+has   "metadata-quorum: voters have directories and endpoints" "\"id\": 3, \"directoryId\": \"$(directory 3)\", \"endpoints\": \[\"CONTROLLER://127.0.0.1:$((base+103))\"\]" "$T" kafka-metadata-quorum --bootstrap-server "$B" describe --status
+refused "metadata-quorum: add-controller, one that is there" "already part of the set of voters" "$T" kafka-metadata-quorum --bootstrap-server "$B" --command-config "$work/add.properties" add-controller
+has   "metadata-quorum: remove-controller" 'Removed KRaft controller 3' "$T" kafka-metadata-quorum --bootstrap-server "$B" remove-controller --controller-id 3 --controller-directory-id "$(directory 3)"
+has   "metadata-quorum: it observes" 'CurrentObservers:.*"id": 3' "$T" kafka-metadata-quorum --bootstrap-server "$B" describe --status
+has   "metadata-quorum: add-controller" 'Added controller 3' "$T" kafka-metadata-quorum --bootstrap-server "$B" --command-config "$work/add.properties" add-controller
+has   "klamm cluster quorum: three voters" '^3 +follower' ./klamm cluster quorum --bootstrap "$B"
+
+echo "-- directories that kafka-storage formatted, and those of klamm storage format"
+# controller NODE: the configuration of a controller that is found by bootstrap servers.
+controller() {
+  printf '%s\n' "process.roles=controller" "node.id=$1" "listeners=CONTROLLER://127.0.0.1:$((base+100+$1))" controller.listener.names=CONTROLLER "log.dirs=$work/node-$1" \
+    "controller.quorum.bootstrap.servers=127.0.0.1:$((base+104)),127.0.0.1:$((base+105))" controller.quorum.auto.join.enable=true >"$work/$1.properties"
+}
+for i in 4 5 6; do controller $i; done
+serve() { ( unset KLAMM_CONTROLLER_QUORUM_VOTERS; exec ./klamm server --config "$work/$1.properties" --admin "127.0.0.1:$((base+200+$1))" >>"$work/node-$1.log" 2>&1 ) & pids[$1]=$!; ready "$1"; }
+ok    "storage: kafka-storage format --standalone" "$T" kafka-storage format --cluster-id "$ID" --standalone --config "$work/4.properties"
+ok    "klamm storage format --no-initial-controllers" env -u KLAMM_CONTROLLER_QUORUM_VOTERS ./klamm storage format --cluster-id "$ID" --no-initial-controllers --config "$work/5.properties"
+ok    "a controller on the directory of kafka-storage" serve 4
+ok    "a controller that joins" serve 5
+soon  "metadata-quorum: it has let itself in among the voters" 'CurrentVoters:.*"id": 5, .*CONTROLLER' "$T" kafka-metadata-quorum --bootstrap-controller "127.0.0.1:$((base+104))" describe --status
+ok    "klamm storage format --initial-controllers" env -u KLAMM_CONTROLLER_QUORUM_VOTERS ./klamm storage format --cluster-id "$ID" --config "$work/6.properties" --initial-controllers "6@127.0.0.1:$((base+106)):AAAAAAAAAAAAAAAAAAAABg,7@127.0.0.1:$((base+107)):AAAAAAAAAAAAAAAAAAAABw"
+has   "dump: the voters that it names" 'KRaftVoters .*"voterId":6.*"voterId":7' "$T" kafka-dump-log --cluster-metadata-decoder --files "$work/node-6/__cluster_metadata-0/00000000000000000000-0000000000.checkpoint"
+has   "storage: kafka-storage info, on a directory of klamm" "Found metadata: .*$ID" "$T" kafka-storage info --config "$work/6.properties"
+for i in 4 5; do ok "clean stop of controller $i" stop $i; done
 
 echo "-- configs"
 has   "configs: topic" 'Completed' "$T" kafka-configs --bootstrap-server "$B" --alter --entity-type topics --entity-name t --add-config retention.ms=86400000
@@ -234,6 +261,7 @@ for i in 1 2 3; do
   files=("$d"/__consumer_offsets-*/*.log);         ok "node $i: dump: ${#files[@]} logs of offsets" dump 'offset: .* key: |Dumping' --deep-iteration --offsets-decoder
   files=("$d"/__transaction_state-*/*.log);        ok "node $i: dump: ${#files[@]} logs of transactions" dump 'offset: .* key: |Dumping' --deep-iteration --transaction-log-decoder
   files=("$d"/__cluster_metadata-0/*.log);         ok "node $i: dump: metadata log" dump 'PARTITION_CHANGE_RECORD' --cluster-metadata-decoder --deep-iteration
+                                                   ok "node $i: dump: its voters" dump 'KRaftVoters' --cluster-metadata-decoder
   files=("$d"/__cluster_metadata-0/*.checkpoint);  ok "node $i: dump: ${#files[@]} metadata snapshots" dump 'TOPIC_RECORD' --cluster-metadata-decoder
   [ ${#files[@]} -gt 0 ] && last=${files[-1]} || last=none
   # The shell may run the command before it has published what it has read: then it prints nothing.

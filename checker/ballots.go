@@ -18,14 +18,15 @@ type Ballots struct {
 	leaders   map[int32]int32 // by epoch
 	stored    map[int32]int32 // greatest epoch that a node's file had
 	last      map[int32]Ballot
+	disks     map[int32]int32 // how many a node has lost
 	found     []Violation
 }
 
-type ballotOf struct{ node, epoch int32 }
+type ballotOf struct{ node, disk, epoch int32 }
 
 // NewBallots makes a judge that knows nothing.
 func NewBallots() *Ballots {
-	return &Ballots{votes: map[ballotOf]int32{}, leaders: map[int32]int32{}, stored: map[int32]int32{}, last: map[int32]Ballot{}}
+	return &Ballots{votes: map[ballotOf]int32{}, leaders: map[int32]int32{}, stored: map[int32]int32{}, disks: map[int32]int32{}, last: map[int32]Ballot{}}
 }
 
 // Found takes out the violations since it was last asked.
@@ -63,7 +64,7 @@ func (b *Ballots) Look(x Ballot) {
 // Told says that a candidate was told of a vote for it, and what the voter's state file has at that instant: the vote must
 // be there before the answer leaves, and no voter votes for two (I32). A file with a later epoch has forgotten the vote rightly.
 func (b *Ballots) Told(voter, epoch, candidate int32, file Ballot) {
-	at := ballotOf{voter, epoch}
+	at := ballotOf{voter, b.disks[voter], epoch}
 	if was, ok := b.votes[at]; ok && was != candidate {
 		b.fail("I32", "node %d voted in epoch %d for node %d and for node %d", voter, epoch, was, candidate)
 	}
@@ -79,7 +80,7 @@ func (b *Ballots) Stored(file Ballot) {
 		b.fail("I33", "node %d starts with epoch %d in its state file, and it had epoch %d", file.Node, file.Epoch, b.stored[file.Node])
 	}
 	b.stored[file.Node] = max(b.stored[file.Node], file.Epoch)
-	if was, ok := b.votes[ballotOf{file.Node, file.Epoch}]; ok && file.Voted >= 0 && was != file.Voted {
+	if was, ok := b.votes[ballotOf{file.Node, b.disks[file.Node], file.Epoch}]; ok && file.Voted >= 0 && was != file.Voted {
 		b.fail("I32", "node %d starts with a vote for node %d in epoch %d, and it had voted for node %d", file.Node, file.Voted, file.Epoch, was)
 	}
 }
@@ -88,4 +89,5 @@ func (b *Ballots) Stored(file Ballot) {
 func (b *Ballots) Forgotten(node int32) {
 	delete(b.stored, node)
 	delete(b.last, node)
+	b.disks[node]++
 }

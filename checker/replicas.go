@@ -93,6 +93,8 @@ type Standing struct {
 	MinISR         int
 	PartitionEpoch int32
 	Followers      []Booked // what the leader believes of the others
+	Voters         []int32  // of the metadata log, where they change: those in force on this node that have their disks; and
+	VoterCount     int      // how many are in force
 	Moved          bool     // the sets, or the leadership, have changed since the last look: what was raised was raised by others
 	Settled        bool     // it has looked at its high watermark again in the Step under way: its sets have just come into force
 	Joining        []int32  // followers outside the sets that hold the high watermark back, since they are about to join
@@ -524,14 +526,17 @@ func (c *Replicas) majority(s *Standing) {
 	if i < len(x.marks) && x.marks[i].Epoch != s.Epoch {
 		c.fail("I37", "node %d leads in epoch %d and committed up to %d, where the last batch is of epoch %d", s.Node, s.Epoch, s.High, x.marks[i].Epoch)
 	}
-	n := 0
+	n, voters, all := 0, c.voters, len(c.voters)
+	if s.VoterCount > 0 {
+		voters, all = s.Voters, s.VoterCount
+	}
 	for i := range c.copies {
-		if x := c.copies[i]; x.safe >= s.High && slices.Contains(c.voters, x.node) {
+		if x := c.copies[i]; x.safe >= s.High && slices.Contains(voters, x.node) {
 			n++
 		}
 	}
-	if 2*n <= len(c.voters) {
-		c.fail("I37", "node %d committed up to %d, and %d of %d voters hold that durably", s.Node, s.High, n, len(c.voters))
+	if 2*n <= all {
+		c.fail("I37", "node %d committed up to %d, and %d of %d voters hold that durably", s.Node, s.High, n, all)
 	}
 }
 

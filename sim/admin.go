@@ -503,5 +503,6 @@ func (a *asking) unanswered() {
 	case *kmsg.CreatePartitionsRequest:
 		partitions = q.Topics[0].Count
 	}
+	a.r.voters.unanswered(a.req)
 	a.topicOp(wire.UnknownServerError, "", partitions)
 }

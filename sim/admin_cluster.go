@@ -31,6 +31,9 @@ const (
 func (a *asking) clusterAsk() (kmsg.Request, bool) {
 	then := a.then
 	a.then = adminKinds
+	if q, ok := a.voterAsk(); ok {
+		return q, true
+	}
 	if !a.r.cfg.topology.many() || a.made < len(a.r.cfg.Topics) || a.repeat > 0 || a.session != 0 {
 		return nil, false
 	}
@@ -196,6 +199,7 @@ func (a *asking) reassign(t *topicConfig, p int32, v uint64) kmsg.Request {
 // heedCluster counts what was done.
 func (a *asking) heedCluster(resp kmsg.Response) {
 	w := a.r.w
+	a.heedVoters(resp)
 	switch p := resp.(type) {
 	case *kmsg.ElectLeadersResponse:
 		for _, t := range p.Topics {

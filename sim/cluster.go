@@ -36,6 +36,11 @@ type topology struct {
 	wipes   bool     // disks of brokers may be lost, likewise
 	moves   bool     // replicas are moved often, and records deleted within batches: many copies begin in the midst of a log
 	victim  int      // the node whose disk is bad, in SetRepair
+
+	voting      voting  // who names the voters
+	first       []int32 // the first of them
+	autoJoin    bool    // controllers that are none let themselves in
+	losesVoters bool    // disks of voters may be lost
 }
 
 // many reports whether there is more than one node.
@@ -140,6 +145,11 @@ func (cfg *Config) drawCluster(c Chooser) {
 	t.wipes = slices.Contains(t.roles, brokerOnly) && brokers > 2 && draw(3) != 0 &&
 		cfg.Set != SetRepair && cfg.Set != SetErrors // a broker that has to give up a directory is no other copy to rely on
 	t.moves = draw(4) == 3
+	t.drawVoting(c)
+	if cfg.Set == SetRepair { // one bad disk at a time
+		t.losesVoters = false
+	}
+	t.wipes = t.wipes || t.losesVoters && brokers > 2
 	safe := t.wipes || cfg.Set == SetRepair               // what is acknowledged is on two disks
 	t.ledger = t.ledger || t.wipes && cfg.Set.Replicate() // a disk that is lost takes the last copy with it if others have lost theirs
 	factor := func() int16 {
@@ -166,8 +176,7 @@ func (cfg *Config) drawCluster(c Chooser) {
 	}
 	var b strings.Builder
 	line := func(kv string) { b.WriteString(kv + "\n") }
-	line("klamm.cluster.id=AAECAwQFBgcICQoLDA0ODw")
-	line("controller.quorum.voters=" + cfg.quorumVoters())
+	line("klamm.cluster.id=" + clusterID)
 	offsets, least := min(brokers, 1+draw(4)), of("1", "1", "2")
 	if safe {
 		offsets, least = max(2, offsets), fmt.Sprint(serversMinISR)
@@ -199,7 +208,7 @@ func (cfg *Config) drawCluster(c Chooser) {
 	common := b.String()
 	racks := draw(3)
 	for i, k := range t.roles {
-		t.servers = append(t.servers, t.withDirs(cfg.server(i, k, racks)+common, i))
+		t.servers = append(t.servers, t.withDirs(cfg.server(i, k, racks)+cfg.quorumLines(k)+common, i))
 	}
 }
 
@@ -243,7 +252,8 @@ func (t *topology) describe() string {
 	for _, k := range t.roles {
 		list = append(list, roleNames[k])
 	}
-	return fmt.Sprintf("nodes %d: %s; ledger %v, wipes %v, moves %v, log directories %v, victim %d\n", len(list), strings.Join(list, " | "), t.ledger, t.wipes, t.moves, t.places, nodeID(t.victim))
+	return fmt.Sprintf("nodes %d: %s; ledger %v, wipes %v, moves %v, log directories %v, victim %d; voters %s %v, auto-join %v, lose disks %v\n", len(list),
+		strings.Join(list, " | "), t.ledger, t.wipes, t.moves, t.places, nodeID(t.victim), votingNames[t.voting], t.first, t.autoJoin, t.losesVoters)
 }
 
 const minISR = "min.insync.replicas"
@@ -336,6 +346,7 @@ func (r *run) addServers() {
 		for _, dir := range t.dirs(i) {
 			n.Disk.Format(dir[1:])
 		}
+		t.formatVoters(i, n)
 		n.Disk.Check = r.cfg.Debug
 	}
 }

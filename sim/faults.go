@@ -71,11 +71,18 @@ const (
 	PowerAll
 	RollingRestart
 	WipeDisk
+	WipeVoter  // of a controller that votes
 	CutControl // one node from the controllers' listeners: it serves and copies, and its metadata grow old
 	AdminElect // these are counted by the admin, when they were granted
 	AdminReassign
 	AdminCancel
 	AdminMinISR
+	AdminVotersEnter
+	AdminVotersChange // that a leader has begun, whoever asked
+	AdminAddVoter
+	AdminRemoveVoter
+	AdminRemoveLeader
+	AdminReplaceVoter
 	AdminFlip // a partition's leader changed to and fro by elections alone
 	DirFails  // nothing works any more in one log directory: see dirs.go
 	FaultCount
@@ -92,7 +99,8 @@ var faultNames = [FaultCount]string{
 	"client.absurd-count", "client.connection-storm",
 	"cluster.isolate-both-ways", "cluster.isolate-in", "cluster.isolate-out", "cluster.cut-halves", "cluster.cut-bridge", "cluster.cut-random",
 	"cluster.pause-long", "cluster.kill-leader", "cluster.kill-controller", "cluster.kill-several", "cluster.kill-all", "cluster.power-loss-of-all",
-	"cluster.rolling-restart", "cluster.wipe-disk", "cluster.cut-control", "admin.elect-leaders", "admin.reassign", "admin.cancel-reassignment", "admin.min-insync", "admin.flip-leader", "disk.directory-fails",
+	"cluster.rolling-restart", "cluster.wipe-disk", "cluster.wipe-voter", "cluster.cut-control", "admin.elect-leaders", "admin.reassign", "admin.cancel-reassignment", "admin.min-insync",
+	"admin.voters-enter-log", "admin.voters-change", "admin.add-voter", "admin.remove-voter", "admin.remove-leader-from-voters", "admin.replace-voter", "admin.flip-leader", "disk.directory-fails",
 }
 
 func (k FaultKind) String() string { return faultNames[k] }

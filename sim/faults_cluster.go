@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"klamm/core"
 	"klamm/disksim"
 )
@@ -15,6 +17,8 @@ func (k FaultKind) canCome(nodes [2]int) bool {
 		return nodes[0] < 2
 	case WipeDisk:
 		return nodes[1] > 3
+	case WipeVoter, AdminReplaceVoter: // a quorum of two can do without none
+		return nodes[1] > 2
 	case DirFails:
 		return true
 	}
@@ -36,14 +40,14 @@ func (k FaultKind) planned() bool { return k >= IsolateBoth && k < AdminElect }
 // drawClusterPlan draws the faults of a cluster.
 func drawClusterPlan(c Chooser, cfg *Config) (plan []Fault) {
 	for k := IsolateBoth; k < AdminElect; k++ {
-		if k == PowerAll && !cfg.Set.mayHappen(PowerLoss) || k == WipeDisk && !cfg.topology.wipes {
+		if k == PowerAll && !cfg.Set.mayHappen(PowerLoss) || k == WipeDisk && !(cfg.topology.wipes && slices.Contains(cfg.topology.roles, brokerOnly)) || k == WipeVoter && !cfg.topology.losesVoters {
 			continue
 		}
 		count := int(c.Choose(sitePlan, uint64(k)<<8, 8)) - 5
 		if k == CutControl {
 			count += 2
 		}
-		if k == WipeDisk {
+		if k == WipeDisk || k == WipeVoter {
 			count += 2
 		}
 		if k == PowerAll || k == KillAll || k == RollingRestart {
@@ -84,6 +88,10 @@ func drawClusterFault(c Chooser, cfg *Config, k FaultKind, entity uint64) Fault 
 		f.P, f.Q = 1+draw(1<<n-1), draw(2)
 	case WipeDisk:
 		for cfg.topology.roles[f.Node] != brokerOnly { // there is one
+			f.Node = (f.Node + 1) % n
+		}
+	case WipeVoter:
+		for cfg.topology.roles[f.Node] == brokerOnly { // there are two
 			f.Node = (f.Node + 1) % n
 		}
 	case RollingRestart:
@@ -131,9 +139,9 @@ func (w *World) clusterFault(f *Fault) {
 		for i := range n {
 			w.misfortune(Fault{At: w.now + core.Time(i)*core.Time(f.P)*core.Millisecond, Kind: StopProcess, Node: (f.Node + i) % n})
 		}
-	case WipeDisk:
+	case WipeDisk, WipeVoter:
 		if w.OnWipe != nil && w.Nodes[f.Node].State != Down && w.OnWipe(f.Node, false) {
-			w.Counts[WipeDisk]++
+			w.Counts[f.Kind]++
 			w.fall(f.Node, false)
 			w.Nodes[f.Node].Disk.Wipe()
 			w.OnWipe(f.Node, true)

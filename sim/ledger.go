@@ -58,10 +58,15 @@ func (r *run) admit(node int, power bool) verdict {
 	return noCrash
 }
 
-// mayWipe decides whether a node may lose its disk. A voter may not: it would forget its votes.
+// mayWipe decides whether a node may lose its disk. A voter may where the log names the voters: it comes back as another one.
 func (r *run) mayWipe(node int, done bool) bool {
 	if !done {
-		return r.cfg.topology.roles[node] == brokerOnly && r.spared(node) && r.book(node, true)
+		r.voters.wiped = voterKey{nodeID(node), r.directory(node)}
+		voter := r.cfg.topology.roles[node] != brokerOnly
+		if voter && !r.mayLoseVoter(node) {
+			return false
+		}
+		return r.cfg.topology.roles[node] == controllerOnly || r.spared(node) && r.book(node, true) // which has no records to lose
 	}
 	for _, dir := range r.cfg.topology.dirs(node) {
 		r.w.Nodes[node].Disk.Format(dir[1:])
@@ -76,6 +81,8 @@ func (r *run) mayWipe(node int, done bool) bool {
 	}
 	r.watch[node] = watch{}
 	r.cluster.ballots.Forgotten(nodeID(node))
+	r.cluster.voting.views[node] = voteView{}
+	r.cluster.voting.lost = append(r.cluster.voting.lost, r.voters.wiped)
 	return true
 }
 

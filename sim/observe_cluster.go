@@ -34,6 +34,7 @@ type cluster struct {
 	index    map[copyKey]int // look-up only
 	registry *checker.Registry
 	ballots  *checker.Ballots
+	voting   voteJudge
 	newest   *image.Image // that any node has had
 	nodes    []clusterNode
 	tap      tap
@@ -80,7 +81,7 @@ type copySeen struct {
 	dir                string
 	file               core.FileID // of the segment
 	segment, next      core.Offset // where the next batch is read: the segment's base, the offset
-	pos                int64       // in the segment
+	pos, was           int64       // in the segment; where the batch began that was read last
 	last               checker.Standing
 	stalledAt          core.Offset // the high watermark that stays although nobody holds it
 	since, lookedAt    core.Time   // on the node's clock
@@ -123,6 +124,7 @@ func syncedAlways(topic string) bool { return strings.HasPrefix(topic, "__") }
 // follow begins to follow the copies on all nodes.
 func (r *run) follow() {
 	r.cluster = newCluster(r.cfg.topology.voters(), r.cfg.topology.nodes())
+	r.cluster.voting = newVoteJudge(&r.cfg.topology)
 	r.w.OnFrame, r.w.OnSend = r.heard, r.said
 	r.w.LookAlways = true
 	r.oracle.Writer = r.writer
@@ -266,6 +268,9 @@ func (r *run) lookCopy(at int, n *Node, m member, node *quorum.Node, l *log.Log)
 	if r.w.Trace != nil {
 		r.w.tracef("%s has %s", n.Name, x.c.describe(&s))
 	}
+	if metadata {
+		r.lookVoters(at, n, node, m.Store(), l, int64(x.next), &s)
+	}
 	x.c.Look(&s)
 	r.judged(x.c.Found())
 }
@@ -331,6 +336,9 @@ func (r *run) loadCopy(at int, n *Node, l *log.Log, x *copySeen) {
 		return
 	}
 	x.segment, x.file, x.pos, x.next = first, l.FileOf(first), 0, first
+	if x.c.at == quorum.Partition {
+		r.cluster.voting.anew(at)
+	}
 	var marks []checker.Mark
 	for {
 		m, ok := x.read(n, l)
@@ -338,6 +346,9 @@ func (r *run) loadCopy(at int, n *Node, l *log.Log, x *copySeen) {
 			break
 		}
 		marks = append(marks, m)
+		if x.c.at == quorum.Partition {
+			r.lookBatch(at, n, x, m, &x.last)
+		}
 	}
 	x.c.Loaded(nodeID(at), int(n.Life), int64(l.Start()), int64(l.End()), marks)
 }
@@ -350,6 +361,9 @@ func (r *run) readOn(at int, n *Node, l *log.Log, x *copySeen) {
 			return
 		}
 		x.c.Extended(nodeID(at), m)
+		if x.c.at == quorum.Partition {
+			r.lookBatch(at, n, x, m, &x.last)
+		}
 	}
 }
 
@@ -365,6 +379,7 @@ func (x *copySeen) read(n *Node, l *log.Log) (m checker.Mark, ok bool) {
 			if m.Last >= int64(l.Written()) {
 				return m, false
 			}
+			x.was = x.pos
 			x.pos += int64(int32(binary.BigEndian.Uint32(b[8:]))) + 12
 			x.next = core.Offset(m.Last + 1)
 			return m, true

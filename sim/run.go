@@ -95,6 +95,7 @@ type run struct {
 	watch       [ServersMax]watch // by node
 	cluster     *cluster          // nil: the copies are not followed
 	ledger      ledger
+	voters      voterAdmin
 	probes      probes
 	owners      []checker.Ownership
 	generations []checker.Generation

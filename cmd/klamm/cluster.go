@@ -336,6 +336,7 @@ func agoText(ms int64) string {
 
 func clusterQuorum(c *connection) *cobra.Command {
 	cmd := &cobra.Command{Use: "quorum", Short: "Show the controllers' quorum: leader, voters, observers and how far behind they are", Args: cobra.NoArgs}
+	cmd.AddCommand(clusterQuorumAdd(c), clusterQuorumRemove(c))
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return c.with(func(ctx context.Context, cl *host.Client) error {

@@ -26,13 +26,17 @@ func newStorageFormatCommand() *cobra.Command {
 		Short: "Make the data directories ready for a node",
 		Long: `Writes meta.properties into each directory that log.dirs and metadata.log.dir name, and bootstrap.checkpoint into that of
 the metadata log; they are made if they are not there. Nodes of one cluster are formatted with one --cluster-id; without it a new one
-is drawn. With --ignore-formatted, directories that were added or exchanged are formatted beside those that are in use.`,
+is drawn. Where controller.quorum.voters is not set, the log names the voters, and one of --standalone, --initial-controllers and
+--no-initial-controllers says who is first. With --ignore-formatted, directories that were added or exchanged are formatted beside those that are in use.`,
 		Args: cobra.NoArgs,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.config, "config", "", "a server.properties file")
 	fl.StringArrayVar(&f.set, "set", nil, "a setting that overrides the file, name=value; may be repeated")
 	fl.StringVar(&f.clusterID, "cluster-id", "", "the cluster's id, 22 characters; drawn if it is left out")
+	fl.BoolVar(&f.first.standalone, "standalone", false, "this controller is the first voter, alone")
+	fl.StringVar(&f.first.initial, "initial-controllers", "", "the first voters, id@host:port:directory-id,…; the same on each of them (klamm storage random-uuid draws ids)")
+	fl.BoolVar(&f.first.none, "no-initial-controllers", false, "this node joins a quorum that is there: as a broker, or to be added to the voters")
 	fl.BoolVar(&f.ignoreFormatted, "ignore-formatted", false, "a directory that is formatted already is no error")
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -66,6 +70,7 @@ type formatter struct {
 	config, clusterID string
 	set               []string
 	ignoreFormatted   bool
+	first             firstVoters
 }
 
 // formatted is one directory of a node.
@@ -124,7 +129,7 @@ func (f *formatter) look(cfg *broker.Config) (clusterID string, err error) {
 		if errors.Is(err, os.ErrNotExist) {
 			if logs, err := logsIn(dir); err != nil {
 				return "", err
-			} else if len(logs) > 0 {
+			} else if len(logs) > 0 && !onlyFormatted(dir, logs) {
 				return "", fmt.Errorf("%s holds %s and no %s: it is not formatted over data. Restore that file, or choose an empty directory", dir, logs[0], metaFile)
 			}
 			if i == 0 {
@@ -170,6 +175,15 @@ func (f *formatter) format(cfg *broker.Config, dir, clusterID string, metadata b
 		return show(false), err
 	}
 	if metadata {
+		voters, own, err := f.first.voters(cfg, m.DirectoryID)
+		if err != nil {
+			return one, err
+		}
+		if m.DirectoryID = own; len(voters) > 0 {
+			if err := writeVoters(dir, voters); err != nil {
+				return one, err
+			}
+		}
 		records := controller.Bootstrap()
 		bootstrap := quorum.EncodeSnapshot(records, controller.MetadataLevel, 0, time.Now().UnixMilli())
 		if err := replaceFile(filepath.Join(dir, "bootstrap.checkpoint"), string(bootstrap)); err != nil {

@@ -106,6 +106,10 @@ func spoken(key int16) (lo, hi int16, ok bool) {
 		return 0, 1, true
 	case kmsg.UpdateFeatures:
 		return 0, 2, true
+	case kmsg.AddRaftVoter:
+		return 0, 1, true
+	case kmsg.RemoveRaftVoter:
+		return 0, 0, true
 	case kmsg.DescribeQuorum:
 		return 0, 2, true
 	}
