@@ -112,7 +112,7 @@ has   "features: kraft.version 1" 'kraft.version was upgraded to 1' "$T" kafka-f
 refused "features: not back" "downgrade" "$T" kafka-features --bootstrap-server "$B" downgrade --feature kraft.version=0
 has   "metadata-quorum: voters have directories and endpoints" "\"id\": 3, \"directoryId\": \"$(directory 3)\", \"endpoints\": \[\"CONTROLLER://127.0.0.1:$((base+103))\"\]" "$T" kafka-metadata-quorum --bootstrap-server "$B" describe --status
 refused "metadata-quorum: add-controller, one that is there" "already part of the set of voters" "$T" kafka-metadata-quorum --bootstrap-server "$B" --command-config "$work/add.properties" add-controller
-has   "metadata-quorum: remove-controller" 'Removed KRaft controller 3' "$T" kafka-metadata-quorum --bootstrap-server "$B" remove-controller --controller-id 3 --controller-directory-id "$(directory 3)"
+has   "metadata-quorum: remove-controller" 'Removed +KRaft controller 3' "$T" kafka-metadata-quorum --bootstrap-server "$B" remove-controller --controller-id 3 --controller-directory-id "$(directory 3)"
 has   "metadata-quorum: it observes" 'CurrentObservers:.*"id": 3' "$T" kafka-metadata-quorum --bootstrap-server "$B" describe --status
 has   "metadata-quorum: add-controller" 'Added controller 3' "$T" kafka-metadata-quorum --bootstrap-server "$B" --command-config "$work/add.properties" add-controller
 has   "klamm cluster quorum: three voters" '^3 +follower' ./klamm cluster quorum --bootstrap "$B"

@@ -36,9 +36,9 @@ type voteJudge struct {
 
 // voteView is what was read of one node's log.
 type voteView struct {
-	seen  []int // of sets, in the order of the log
-	epoch int32 // of the last batch, and
-	base  int64 // where that epoch begins in this log
+	seen  []int    // of sets, in the order of the log
+	epoch int32    // of the last batch, and
+	base  int64    // where that epoch begins in this log
 	grew  []growth // while it leads: how far its log had come when, as far as that is not read yet
 	shot  quorum.SnapshotID
 }
