@@ -16,7 +16,7 @@ type Ballots struct {
 	Elections int // epochs of which a leader was known
 	votes     map[ballotOf]int32
 	leaders   map[int32]int32 // by epoch
-	stored    map[int32]int32 // greatest epoch that a node's file had
+	stored    map[int32]int32 // greatest epoch of a vote that a node has told of: its file had that, durably
 	last      map[int32]Ballot
 	disks     map[int32]int32 // how many a node has lost
 	found     []Violation
@@ -69,17 +69,18 @@ func (b *Ballots) Told(voter, epoch, candidate int32, file Ballot) {
 		b.fail("I32", "node %d voted in epoch %d for node %d and for node %d", voter, epoch, was, candidate)
 	}
 	b.votes[at] = candidate
+	b.stored[voter] = max(b.stored[voter], epoch)
 	if file.Epoch < epoch || file.Epoch == epoch && file.Voted != candidate && file.Leader != candidate {
 		b.fail("I32", "node %d told node %d of its vote in epoch %d, and its state file has epoch %d, vote %d", voter, candidate, epoch, file.Epoch, file.Voted)
 	}
 }
 
-// Stored says what a node's state file holds when a life begins: the epoch never falls, a vote that was told of stays (I33, I32).
+// Stored says what a node's state file holds when a life begins: an epoch, and a vote, that was told of stays (I33, I32). What else the file
+// had in a former life may have been in the page cache only.
 func (b *Ballots) Stored(file Ballot) {
 	if file.Epoch < b.stored[file.Node] {
 		b.fail("I33", "node %d starts with epoch %d in its state file, and it had epoch %d", file.Node, file.Epoch, b.stored[file.Node])
 	}
-	b.stored[file.Node] = max(b.stored[file.Node], file.Epoch)
 	if was, ok := b.votes[ballotOf{file.Node, b.disks[file.Node], file.Epoch}]; ok && file.Voted >= 0 && was != file.Voted {
 		b.fail("I32", "node %d starts with a vote for node %d in epoch %d, and it had voted for node %d", file.Node, file.Voted, file.Epoch, was)
 	}

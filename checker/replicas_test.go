@@ -473,7 +473,7 @@ func TestRegistryAndBallots(t *testing.T) {
 			b.Look(Ballot{Node: 1, Epoch: 4, Leader: -1})
 		}, "I33"},
 		{"the stored epoch falls", func(b *Ballots) {
-			b.Stored(Ballot{Node: 1, Epoch: 5, Voted: -1})
+			b.Told(1, 5, 3, Ballot{Node: 1, Epoch: 5, Leader: -1, Voted: 3})
 			b.Stored(Ballot{Node: 1, Epoch: 4, Voted: -1})
 		}, "I33"},
 		{"the stored vote changes", func(b *Ballots) {

@@ -31,8 +31,10 @@ const (
 func (a *asking) clusterAsk() (kmsg.Request, bool) {
 	then := a.then
 	a.then = adminKinds
-	if q, ok := a.voterAsk(); ok {
-		return q, true
+	if then == adminKinds {
+		if q, ok := a.voterAsk(); ok {
+			return q, true
+		}
 	}
 	if !a.r.cfg.topology.many() || a.made < len(a.r.cfg.Topics) || a.repeat > 0 || a.session != 0 {
 		return nil, false

@@ -419,6 +419,9 @@ func (n *Node) stateRead(now core.Now, b []byte, absent core.Errno, wrong string
 		if known, ok = parseState(b); !ok && wrong == "" {
 			wrong = "it is not a quorum state"
 		}
+		// It may be in the page cache only, or under its name there: a life that was killed has not said that it is durable, and nobody
+		// was told of it. So it is written anew before anybody is.
+		n.hard()
 	}
 	if wrong != "" {
 		n.fail(n.path(stateFile) + " cannot be used: " + wrong + ". It may hold a vote, so it is not replaced")

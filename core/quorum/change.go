@@ -318,7 +318,14 @@ func (n *Node) updateVoter(now core.Now, v wire.Voter, store *log.Store, out *co
 
 func sameVoter(a, b *wire.Voter) bool {
 	return a.VoterID == b.VoterID && a.VoterDirectoryID == b.VoterDirectoryID && a.KRaftVersionFeature == b.KRaftVersionFeature &&
-		slices.Equal(a.Endpoints, b.Endpoints)
+		slices.Equal(byName(a.Endpoints), byName(b.Endpoints))
+}
+
+// byName sorts endpoints: they are a set, whose order others choose.
+func byName(list []wire.VoterEndpoint) []wire.VoterEndpoint {
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(a, b wire.VoterEndpoint) int { return strings.Compare(a.Name, b.Name) })
+	return list
 }
 
 // self is this node as a voter.

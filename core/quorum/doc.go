@@ -1,5 +1,5 @@
 // Package quorum keeps the metadata log: who leads it, what of it is committed, and its snapshots (KRaft:
-// KIP-595, 630, 996).
+// KIP-595, 630, 853, 996).
 //
 // The log is the partition __cluster_metadata-0 of the node's own log store, in Kafka's format. One voter leads it per
 // epoch; all others, voters and observers, fetch from the leader. Committed is what a majority of voters holds durably,
@@ -26,7 +26,7 @@
 //	             of voters has fetched for one and a half fetch timeouts it resigns.
 //	resigned     led this epoch, in this life or before a restart, and won't again. It tells the voters
 //	             (EndQuorumEpoch). Its timer makes it unattached in the next epoch.
-//	observer     is no voter: it looks for a leader or follows, as above, and never stands for election.
+//	observer     is no voter: it looks for a leader or follows, as above, and does not stand for election (but see Voters).
 //
 // A request or response of a higher epoch makes any of them unattached in that epoch, or follower if it names
 // the leader. One of a lower epoch is refused, or ignored.
@@ -59,8 +59,39 @@
 // offset 0 on, the node says so and replays the log; if it does not, the node fails and names the file: an image
 // that was empty for want of a file would have every partition deleted.
 //
-// The voters are those that the configuration names, or the log (kraft.version 1). Changes of the set at run time
-// (KIP-853) are for a later release: AddRaftVoter and RemoveRaftVoter are not served, and UpdateRaftVoter changes nothing. A set
-// that the log names is taken when it is committed, not when it is appended: so the voters of a quorum that other
-// controllers lead must not be changed while a node of this release is one of them.
+// # Voters
+//
+// With kraft.version 0 the configuration names the voters. With 1 the log does (KIP-853): a control batch names the whole
+// set, each voter by id, directory id, endpoints and the versions of kraft.version that it can keep. A voter is its id and its
+// directory: one that comes back with an empty disk is another one, an observer, and does not count in the place of the
+// old one, neither with its votes (they name the directory that they ask) nor with its fetches (they name their own).
+//
+// The newest set in a node's log is in force for that node from the moment in which it is appended, committed or not:
+// for elections the candidate's, for the high watermark and for check-quorum the leader's. It stops being so when it is cut off
+// the log. So it is read back at boot from the newest snapshot and all of the log behind it before the node takes part in
+// anything, and a snapshot that is fetched replaces all that was known. A snapshot holds the set below its end,
+// which is committed, and never one behind it. A node that is asked for its vote gives it whether it knows itself as a
+// voter or not: the candidate's log may be ahead.
+//
+// States of a leader's change: none; asking (AddRaftVoter: what does the new voter support? nothing is appended); appended, thus in
+// force; committed, and answered. Between any two of them the leader may change, crash or run out of time:
+//
+//	asking      another leader knows nothing of it; nothing has happened.
+//	appended    the next leader has it in its log, then its first commit commits it, or it has not, then it is cut off everywhere.
+//	            Who asked does not learn which: it is told REQUEST_TIMED_OUT or NOT_LEADER_OR_FOLLOWER, and looks.
+//	committed   a majority of the new set has it, and no leader without it can be elected.
+//
+// Two sets that follow each other differ by one voter, so their majorities meet (I39). That is true of neighbours only, hence two
+// conditions on the next change: the last one is committed; and the leader has committed a record of its own epoch. Without the
+// second, a new leader that does not have the last change of a deposed one could append another beside it, and the
+// majorities of these two need not meet (Ongaro, 2015; KIP-853 says high watermark for it).
+//
+// A leader that removes itself leads on, without counting itself, until that is committed, then it resigns. If it falls before,
+// its log may be the only one that is far enough to win: so a node that was removed by a change which it does not know to
+// be committed still stands for election, without counting itself (Raft thesis, 4.2.2; Apache Kafka does not, and two voters
+// of which one is removed and crashes stay without a leader there). A set that has no majority of voters which fetch is not
+// appended at all (REQUEST_TIMED_OUT): it could never be committed, nor be replaced. The last voter stays.
+//
+// Every voter tells each new leader where it is and what it supports (UpdateRaftVoter); a leader puts its own row right. With
+// controller.quorum.auto.join.enable an observer asks to be let in, after the removal of its former directory if it had one.
 package quorum

@@ -98,22 +98,38 @@ func (n *Node) source() (core.NodeID, string) {
 		return n.state.leader, addr
 	}
 	n.follow.asked++
-	others := 0
-	if n.KRaft() > 0 || len(n.cfg.Voters) == 0 {
-		others = len(n.cfg.Bootstrap)
-	}
-	all := len(n.peers) + others
+	others := n.others()
+	all := len(n.peers) + len(others)
 	for range all {
 		i := n.follow.asked % all
 		switch {
-		case i >= len(n.peers) && !n.isOwn(n.cfg.Bootstrap[i-len(n.peers)]):
-			return core.NoNode, n.cfg.Bootstrap[i-len(n.peers)]
-		case i < len(n.peers) && n.peers[i].addr != "":
+		case i >= len(n.peers):
+			if o := &others[i-len(n.peers)]; o.id != n.cfg.Self && !n.isOwn(o.addr) {
+				return o.id, o.addr
+			}
+		case n.peers[i].addr != "":
 			return n.peers[i].id, n.peers[i].addr
 		}
 		n.follow.asked++
 	}
 	return core.NoNode, ""
+}
+
+// others are whom a node may ask for the leader besides the voters that it knows: the configuration's bootstrap servers, and without
+// them its voters, who may be none any more.
+func (n *Node) others() (list []peer) {
+	if n.KRaft() == 0 && len(n.cfg.Voters) > 0 {
+		return nil
+	}
+	for _, addr := range n.cfg.Bootstrap {
+		list = append(list, peer{id: core.NoNode, addr: addr})
+	}
+	for _, v := range n.cfg.Voters {
+		if len(n.cfg.Bootstrap) == 0 && v.Host != "" {
+			list = append(list, peer{id: v.ID, addr: hostPort(v.Host, v.Port)})
+		}
+	}
+	return list
 }
 
 // isOwn reports whether an address is where this node listens.

@@ -194,6 +194,9 @@ func decodeSnapshot(b []byte) (c content, wrong string) {
 		if first != (len(kinds) > 0 && kinds[0] == batch.SnapshotHeader) {
 			return content{}, "its header is not where it should be"
 		}
+		if c.set.kraft > kraftMax {
+			return content{}, "kraft.version " + strconv.Itoa(int(c.set.kraft)) + " is not known to this release"
+		}
 		footer = slices.Contains(kinds, batch.SnapshotFooter)
 	}
 	if !footer {

@@ -116,6 +116,9 @@ func readSet(v batch.View, before voterSet) (set voterSet, has bool, wrong strin
 	if !c.hasKRaft {
 		c.set.kraft = before.kraft
 	}
+	if c.set.kraft < kraftMin || c.set.kraft > kraftMax {
+		return before, false, "kraft.version " + strconv.Itoa(int(c.set.kraft)) + " is not known to this release"
+	}
 	return c.set, true, ""
 }
 
@@ -164,6 +167,9 @@ func (s *voterSet) without(id core.NodeID) voterSet {
 
 // check says what is wrong with a set that a log or a snapshot brings.
 func (s *voterSet) check() (wrong string) {
+	if len(s.voters) == 0 {
+		return "it names nobody"
+	}
 	slices.SortFunc(s.voters, func(a, b wire.Voter) int { return int(a.VoterID) - int(b.VoterID) })
 	for i, v := range s.voters {
 		if v.VoterID < 0 || i > 0 && v.VoterID == s.voters[i-1].VoterID {
