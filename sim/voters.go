@@ -57,7 +57,7 @@ func (t *topology) drawVoting(c Chooser) {
 	if t.voting == votersNamed {
 		t.first = all[:1+c.Choose(siteTopology, entity+1, uint64(len(all)))]
 	}
-	t.autoJoin = t.voting != votersFixed && c.Choose(siteTopology, entity+2, 3) == 2
+	t.autoJoin = t.voting != votersFixed && c.Choose(siteTopology, entity+2, 2) == 1
 	t.losesVoters = t.voting != votersFixed && c.Choose(siteTopology, entity+3, 2) == 1
 }
 

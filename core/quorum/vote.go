@@ -20,25 +20,43 @@ type row struct {
 	granted bool
 }
 
+// only is the one partition of the one topic that a message is about, if these are the metadata log's.
+func only[T, P any](topics []T, of func(*T) (string, []P)) *P {
+	if len(topics) != 1 {
+		return nil
+	}
+	name, parts := of(&topics[0])
+	if name != Partition.Topic || len(parts) != 1 {
+		return nil
+	}
+	return &parts[0]
+}
+
 func voteRow(r *kmsg.VoteResponse) (v row) {
-	if len(r.Topics) == 1 && r.Topics[0].Topic == Partition.Topic && len(r.Topics[0].Partitions) == 1 {
-		p := &r.Topics[0].Partitions[0]
+	p := only(r.Topics, func(t *kmsg.VoteResponseTopic) (string, []kmsg.VoteResponseTopicPartition) {
+		return t.Topic, t.Partitions
+	})
+	if p != nil {
 		v = row{true, wire.Code(p.ErrorCode), core.NodeID(p.LeaderID), core.Epoch(p.LeaderEpoch), p.VoteGranted}
 	}
 	return v
 }
 
 func beginRow(r *kmsg.BeginQuorumEpochResponse) (v row) {
-	if len(r.Topics) == 1 && r.Topics[0].Topic == Partition.Topic && len(r.Topics[0].Partitions) == 1 {
-		p := &r.Topics[0].Partitions[0]
+	p := only(r.Topics, func(t *kmsg.BeginQuorumEpochResponseTopic) (string, []kmsg.BeginQuorumEpochResponseTopicPartition) {
+		return t.Topic, t.Partitions
+	})
+	if p != nil {
 		v = row{true, wire.Code(p.ErrorCode), core.NodeID(p.LeaderID), core.Epoch(p.LeaderEpoch), false}
 	}
 	return v
 }
 
 func endRow(r *kmsg.EndQuorumEpochResponse) (v row) {
-	if len(r.Topics) == 1 && r.Topics[0].Topic == Partition.Topic && len(r.Topics[0].Partitions) == 1 {
-		p := &r.Topics[0].Partitions[0]
+	p := only(r.Topics, func(t *kmsg.EndQuorumEpochResponseTopic) (string, []kmsg.EndQuorumEpochResponseTopicPartition) {
+		return t.Topic, t.Partitions
+	})
+	if p != nil {
 		v = row{true, wire.Code(p.ErrorCode), core.NodeID(p.LeaderID), core.Epoch(p.LeaderEpoch), false}
 	}
 	return v
@@ -111,10 +129,12 @@ func (n *Node) voteAsked(now core.Now, q *kmsg.VoteRequest, store *log.Store, ou
 	if n.wrongCluster(q.ClusterID) {
 		return refusal(q, wire.InconsistentClusterID)
 	}
-	if len(q.Topics) != 1 || q.Topics[0].Topic != Partition.Topic || len(q.Topics[0].Partitions) != 1 || q.Topics[0].Partitions[0].Partition != Partition.Partition {
+	p := only(q.Topics, func(t *kmsg.VoteRequestTopic) (string, []kmsg.VoteRequestTopicPartition) {
+		return t.Topic, t.Partitions
+	})
+	if p == nil || p.Partition != Partition.Partition {
 		return refusal(q, wire.InvalidRequest)
 	}
-	p := &q.Topics[0].Partitions[0]
 	code, yes := n.ballotAsked(now, q.VoterID, p, store, out)
 	resp := q.ResponseKind().(*kmsg.VoteResponse)
 	resp.Version = q.Version
@@ -221,10 +241,12 @@ func (n *Node) beginAsked(now core.Now, q *kmsg.BeginQuorumEpochRequest, out *co
 	if n.wrongCluster(q.ClusterID) {
 		return refusal(q, wire.InconsistentClusterID)
 	}
-	if len(q.Topics) != 1 || q.Topics[0].Topic != Partition.Topic || len(q.Topics[0].Partitions) != 1 || q.Topics[0].Partitions[0].Partition != Partition.Partition {
+	p := only(q.Topics, func(t *kmsg.BeginQuorumEpochRequestTopic) (string, []kmsg.BeginQuorumEpochRequestTopicPartition) {
+		return t.Topic, t.Partitions
+	})
+	if p == nil || p.Partition != Partition.Partition {
 		return refusal(q, wire.InvalidRequest)
 	}
-	p := &q.Topics[0].Partitions[0]
 	for _, e := range q.LeaderEndpoints {
 		if e.Name == n.cfg.Listener && core.Epoch(p.LeaderEpoch) >= n.state.epoch {
 			n.tell(p.LeaderID, e.Host, e.Port)
@@ -298,10 +320,12 @@ func (n *Node) endAsked(now core.Now, q *kmsg.EndQuorumEpochRequest, out *core.O
 	if n.wrongCluster(q.ClusterID) {
 		return refusal(q, wire.InconsistentClusterID)
 	}
-	if len(q.Topics) != 1 || q.Topics[0].Topic != Partition.Topic || len(q.Topics[0].Partitions) != 1 || q.Topics[0].Partitions[0].Partition != Partition.Partition {
+	p := only(q.Topics, func(t *kmsg.EndQuorumEpochRequestTopic) (string, []kmsg.EndQuorumEpochRequestTopicPartition) {
+		return t.Topic, t.Partitions
+	})
+	if p == nil || p.Partition != Partition.Partition {
 		return refusal(q, wire.InvalidRequest)
 	}
-	p := &q.Topics[0].Partitions[0]
 	code := n.leaderSays(now, core.NodeID(p.LeaderID), core.Epoch(p.LeaderEpoch), out)
 	if code == wire.None && n.role == Follower && n.stands() {
 		at := slices.IndexFunc(p.PreferredCandidates, func(c kmsg.EndQuorumEpochRequestTopicPartitionPreferredCandidate) bool {
