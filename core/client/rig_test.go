@@ -154,7 +154,7 @@ func (r *rig) deliver(l *line) {
 func (r *rig) respond(l *line, resp kmsg.Response) {
 	h, _ := r.request(l.requests[0])
 	l.requests = l.requests[1:]
-	if h.Key != int16(kmsg.ApiVersions) || resp.GetVersion() == 0 {
+	if h.Key != int16(kmsg.ApiVersions) { // which sets its own: a version that is not known is answered in the form of version 0
 		resp.SetVersion(h.Version)
 	}
 	l.replies = append(l.replies, wire.AppendResponse(nil, h.Correlation, resp))

@@ -493,18 +493,18 @@ func keepsFrame(key int16) bool {
 // negotiated takes the reply to ApiVersions. A broker that does not know the version that was tried
 // answers in the form of version 0, with what it does know (KIP-511).
 func (n *Pool) negotiated(now core.Now, p *Peer, frame []byte, out *core.Out) {
-	correlation, body, err := wire.ParseResponse(frame, int16(kmsg.ApiVersions), p.probe)
-	if err != nil || correlation != p.correlation || len(body) < 2 {
+	version, unsupported := p.probe, len(frame) >= 10 && wire.Code(int16(frame[8])<<8|int16(frame[9])) == wire.UnsupportedVersion
+	if unsupported {
+		version = 0
+	}
+	correlation, body, err := wire.ParseResponse(frame, int16(kmsg.ApiVersions), version)
+	if err != nil || correlation != p.correlation {
 		n.drop(now, p, core.BadFrame, out)
 		return
 	}
 	resp := kmsg.NewPtrApiVersionsResponse()
-	unsupported := wire.Code(int16(body[0])<<8|int16(body[1])) == wire.UnsupportedVersion
-	if !unsupported {
-		resp.SetVersion(p.probe)
-	}
-	err = resp.ReadFrom(body)
-	if err != nil && !unsupported || !unsupported && wire.Code(resp.ErrorCode) != wire.None || len(resp.ApiKeys) > versionsMax {
+	resp.SetVersion(version)
+	if err = resp.ReadFrom(body); err != nil || !unsupported && wire.Code(resp.ErrorCode) != wire.None || len(resp.ApiKeys) > versionsMax {
 		n.drop(now, p, core.BadFrame, out)
 		return
 	}
