@@ -146,7 +146,7 @@ func (cfg *Config) drawCluster(c Chooser) {
 		cfg.Set != SetRepair && cfg.Set != SetErrors // a broker that has to give up a directory is no other copy to rely on
 	t.moves = draw(4) == 3
 	t.drawVoting(c)
-	if cfg.Set == SetRepair { // one bad disk at a time
+	if cfg.Set == SetRepair || cfg.Set.mayHappen(DiskWriteErrors) { // one bad disk at a time
 		t.losesVoters = false
 	}
 	t.wipes = t.wipes || t.losesVoters && brokers > 2
