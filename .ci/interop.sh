@@ -75,6 +75,28 @@ lines "console consumer, group" 2000 "$T" kafka-console-consumer --bootstrap-ser
 has   "consumer-groups: describe" "g1" "$T" kafka-consumer-groups --bootstrap-server "$B" --describe --group g1
 has   "consumer-groups: list" "g1" "$T" kafka-consumer-groups --bootstrap-server "$B" --list
 has   "consumer-groups: reset" "0" "$T" kafka-consumer-groups --bootstrap-server "$B" --group g1 --topic t --reset-offsets --to-earliest --execute
+lines "console consumer, group of the consumer protocol" 2000 "$T" kafka-console-consumer --bootstrap-server "$B" --topic t --from-beginning --max-messages 2000 --group g848 --command-property group.protocol=consumer
+has   "consumer-groups: describe, consumer protocol" "Empty" "$T" kafka-consumer-groups --bootstrap-server "$B" --describe --group g848 --state
+has   "consumer-groups: list, by type" "Consumer" "$T" kafka-consumer-groups --bootstrap-server "$B" --list --type consumer
+# Two members of the consumer protocol share a topic: each is told to hand over its part, and both end up with some.
+shared() {
+  for i in 1 2; do
+    timeout 60 "$T" kafka-console-consumer --bootstrap-server "$B" --topic shared --group g848b --command-property group.protocol=consumer --command-property client.id=c$i >"$work/member$i" 2>&1 &
+    members+=($!)
+    sleep 3
+  done
+  for _ in $(seq 10); do
+    "$T" kafka-consumer-groups --bootstrap-server "$B" --describe --group g848b >"$work/shared" 2>&1
+    if [ "$(awk '$2=="shared" {print $7}' "$work/shared" | sort -u | grep -vc '^-$')" = 2 ] && [ "$(grep -c ' shared ' "$work/shared")" = 4 ]; then break; fi
+    sleep 2
+  done
+  kill "${members[@]}"; wait "${members[@]}"
+  cat "$work/shared" "$work"/member*
+  [ "$(awk '$2=="shared" {print $7}' "$work/shared" | sort -u | grep -vc '^-$')" = 2 ]
+}
+members=()
+ok    "topics: create shared" "$T" kafka-topics --bootstrap-server "$B" --create --topic shared --partitions 4
+ok    "console consumers, two of the consumer protocol" shared
 has   "consumer-groups: delete" "successful" "$T" kafka-consumer-groups --bootstrap-server "$B" --delete --group g1
 has   "configs: alter" "Completed" "$T" kafka-configs --bootstrap-server "$B" --alter --entity-type topics --entity-name t --add-config retention.ms=86400000
 has   "configs: describe" "retention.ms=86400000" "$T" kafka-configs --bootstrap-server "$B" --describe --entity-type topics --entity-name t

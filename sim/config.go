@@ -23,6 +23,7 @@ type Config struct {
 	Readers    int
 	Groups     []int // members of each
 	assignors  []assign.Assignor
+	consumers  []bool // which groups are of the consumer protocol (KIP-848)
 	Broker     string
 	Debug      bool
 	adminPause core.Time
@@ -229,6 +230,12 @@ func (cfg *Config) drawExtras(draw func(uint64) int, of func(...string) string, 
 			cfg.Producers[i].start += cfg.quiet
 		}
 	}
+	line("group.consumer.min.session.timeout.ms=500\ngroup.consumer.min.heartbeat.interval.ms=100")
+	line("group.consumer.session.timeout.ms=" + of("6000", "3000") + "\ngroup.consumer.heartbeat.interval.ms=" + of("1000", "300"))
+	line("group.consumer.assignment.interval.ms=" + of("0", "1000", "200"))
+	for range cfg.Groups { // strangers join by the classic protocol, which a group of the other one refuses
+		cfg.consumers = append(cfg.consumers, draw(3) == 2 && !cfg.foreign)
+	}
 }
 
 func drawProducer(at *topology, draw func(uint64) int, i, topics int, compressed bool) producerConfig {
@@ -302,6 +309,6 @@ func (c *Config) String() string {
 	if c.quiet > 0 {
 		fmt.Fprintf(&b, "nobody produces for %d ms\n", c.quiet.Millis())
 	}
-	fmt.Fprintf(&b, "readers %d, groups %v, hostile %v, crowd of %d, fair %v, foreign %v\n%s", c.Readers, c.Groups, c.hostile, c.crowd, c.fair, c.foreign, strings.Join(c.topology.servers, "---\n"))
+	fmt.Fprintf(&b, "readers %d, groups %v, of the consumer protocol %v, hostile %v, crowd of %d, fair %v, foreign %v\n%s", c.Readers, c.Groups, c.consumers, c.hostile, c.crowd, c.fair, c.foreign, strings.Join(c.topology.servers, "---\n"))
 	return b.String()
 }

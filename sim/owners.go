@@ -29,12 +29,12 @@ func (a *reading) belongings(list []client.Tiding) {
 				r.argue(a.group, p, a)
 			}
 		case client.Revoked, client.Lost:
+			if t.Kind == client.Revoked && a.consumer { // it is the member's until it says that it is not
+				a.giving = append(a.giving, t.Partitions...)
+				continue
+			}
 			for _, p := range t.Partitions {
-				if t.Kind == client.Revoked && slices.Contains(a.argued, p) && !r.cfg.Set.Lossy() {
-					r.oracle.fail("I46", "group %s: %s-%d was given to another before the member that had it gave it up", a.group, p.Topic, p.Partition)
-				}
-				is := func(o core.TopicPartition) bool { return o == p }
-				a.owned, a.argued = slices.DeleteFunc(a.owned, is), slices.DeleteFunc(a.argued, is)
+				a.noLonger(p, t.Kind == client.Revoked)
 			}
 		}
 	}
@@ -47,9 +47,32 @@ func (a *reading) belongings(list []client.Tiding) {
 		r.owners = append(r.owners, checker.Ownership{Group: group, Partition: checker.Partition{TopicID: p.Topic, Number: p.Partition},
 			Member: strconv.Itoa(a.place), Generation: generation, From: int64(r.w.now), To: checker.Open})
 	}
+	if a.consumer { // a member's epoch is its own: another one may be told an older one later (KIP-848)
+		a.toldAt = int64(r.w.now)
+		return
+	}
 	// When the join was sent is not known, but the assignment before had come by then.
 	r.generations = append(r.generations, checker.Generation{Group: group, Number: generation, Invoke: a.toldAt, Return: int64(r.w.now)})
 	a.toldAt = int64(r.w.now)
+}
+
+// noLonger takes a partition from what a member owns: it gave it up, or it has lost it.
+func (a *reading) noLonger(p core.TopicPartition, gave bool) {
+	if gave && slices.Contains(a.argued, p) && !a.r.cfg.Set.Lossy() {
+		a.r.oracle.fail("I46", "group %s: %s-%d was given to another before the member that had it gave it up", a.group, p.Topic, p.Partition)
+	}
+	is := func(o core.TopicPartition) bool { return o == p }
+	a.owned, a.argued, a.giving = slices.DeleteFunc(a.owned, is), slices.DeleteFunc(a.argued, is), slices.DeleteFunc(a.giving, is)
+}
+
+// givenUp looks which of the partitions that a member of the consumer protocol was told to give up it reads no more.
+func (a *reading) givenUp() {
+	reads := a.c.Reading()
+	for _, p := range slices.Clone(a.giving) {
+		if !slices.Contains(reads, p) {
+			a.noLonger(p, true)
+		}
+	}
 }
 
 // argue notes that a partition was given to a member, a (nil: somebody else's), while another one, which lives, has not given it up. That one

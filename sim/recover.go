@@ -11,6 +11,7 @@ import (
 	"klamm/core/batch"
 	"klamm/core/log"
 	"klamm/core/quorum"
+	"klamm/core/wire"
 )
 
 // This file judges restarts: what the logs of a new life hold, against what the life before had promised and what
@@ -434,6 +435,14 @@ func (w *watch) storedIn(stored []int32, b []byte, empty bool) {
 	var rec batch.Record
 	for is == batch.Good && records.Next(&rec) {
 		key, value := kmsg.NewGroupMetadataKey(), kmsg.NewGroupMetadataValue()
+		if group, epoch, ok := currentEpoch(rec.Key, rec.Value, empty); ok {
+			for i := range w.handed {
+				if w.handed[i].group == group {
+					stored[i] = max(stored[i], epoch)
+				}
+			}
+			continue
+		}
 		if len(rec.Key) < 2 || rec.Key[1] != 2 || rec.Value == nil || key.ReadFrom(rec.Key) != nil || value.ReadFrom(rec.Value) != nil || len(value.Members) == 0 && !empty {
 			continue
 		}
@@ -443,6 +452,29 @@ func (w *watch) storedIn(stored []int32, b []byte, empty bool) {
 			}
 		}
 	}
+}
+
+// currentEpoch reads the record that says what a member of the consumer protocol is assigned (KIP-848); with empty, that of the group's
+// epoch counts too, since a member that left takes its own along.
+func currentEpoch(key, value []byte, empty bool) (group string, epoch int32, ok bool) {
+	if len(key) < 4 || key[0] != 0 || len(value) < 2 {
+		return "", 0, false
+	}
+	n := int(key[2])<<8 | int(key[3])
+	if len(key) < 4+n {
+		return "", 0, false
+	}
+	switch group = string(key[4 : 4+n]); {
+	case key[1] == 3 && empty:
+		v := wire.NewConsumerGroupMetadataValue()
+		ok = v.ReadFrom(value[2:], 0) == nil
+		return group, v.Epoch, ok
+	case key[1] == 8:
+		v := wire.NewConsumerGroupCurrentMemberAssignmentValue()
+		ok = v.ReadFrom(value[2:], 0) == nil
+		return group, v.MemberEpoch, ok
+	}
+	return "", 0, false
 }
 
 // order looks at the files of logs whose bytes are whole, however often they were read from a wrong place: what was

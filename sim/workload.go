@@ -157,6 +157,8 @@ type reading struct {
 	toldAt   int64
 	argued   []core.TopicPartition // owned here, and another was given them meanwhile
 	number   int                   // at the oracle
+	consumer bool                  // a member by the consumer protocol
+	giving   []core.TopicPartition // what it was told to give up, and reads still
 	entity   uint64
 	c        *client.Consumer
 	topics   []int // by offset: what it reads
@@ -216,6 +218,9 @@ func (a *reading) tidings() {
 	list := a.c.Tidings()
 	if a.group != "" && len(list) > 0 {
 		a.belongings(list)
+	}
+	if len(a.giving) > 0 {
+		a.givenUp()
 	}
 	for _, t := range list {
 		switch t.Kind {

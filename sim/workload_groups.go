@@ -33,15 +33,16 @@ func groupDeeds() []deed {
 const groupsMax = 4
 
 func drawGroups(cfg *Config, d *drawing) {
-	cfg.Groups, cfg.assignors = nil, nil
+	cfg.foreign = cfg.foreign || d.n(2) == 1 && !cfg.topology.many()
+	cfg.Groups, cfg.assignors, cfg.consumers = nil, nil, nil
 	for range 2 + d.n(groupsMax-1) {
 		cfg.Groups = append(cfg.Groups, 1+d.n(6))
 		cfg.assignors = append(cfg.assignors, []assign.Assignor{assign.CooperativeSticky, assign.Range, assign.CooperativeSticky, assign.Sticky, assign.RoundRobin}[d.n(5)])
+		cfg.consumers = append(cfg.consumers, d.n(2) == 1 && !cfg.foreign)
 	}
 	for i := range cfg.Topics {
 		cfg.Topics[i].partitions += int32(d.n(4))
 	}
-	cfg.foreign = cfg.foreign || d.n(2) == 1 && !cfg.topology.many()
 	cfg.crowd, cfg.fair = 0, false
 	cfg.Broker += "offsets.topic.num.partitions=" + d.of("3", "1", "8") + "\n"
 	cfg.Broker += "max.connections=2147483647\nmax.connections.per.ip=2147483647\nklamm.internal.broker.requests=1000\n" // there are many members
@@ -155,7 +156,11 @@ func (t *tools) begin(now core.Now, out *core.Out) {
 	v >>= 10
 	topic := &t.r.cfg.Topics[int(v)%len(t.r.cfg.Topics)]
 	t.at = core.TopicPartition{Topic: topic.name, Partition: int32(v>>4) % topic.partitions}
-	t.group = fmt.Sprintf("g%d", int(v>>8)%len(t.r.cfg.Groups))
+	group := int(v>>8) % len(t.r.cfg.Groups)
+	if t.r.cfg.consumers[group] { // it is described by another request
+		return
+	}
+	t.group = fmt.Sprintf("g%d", group)
 	if t.r.cfg.topology.many() && v>>16&1 == 1 {
 		t.step = toolLook
 		t.call = t.a.DescribeTopics(now, []string{offsetsTopic}, out)

@@ -79,6 +79,10 @@ type Config struct {
 	// Groups.
 	GroupMinSession, GroupMaxSession, GroupInitialDelay core.Time
 	GroupMaxSize                                        int
+	GroupConsumer                                       group.ConsumerConfig
+	GroupAssignors                                      []string
+	GroupConsumersMax                                   int
+	GroupRegexRefresh                                   core.Time
 	OffsetsRetention, OffsetsRetentionCheck             core.Time
 	OffsetMetadataMax                                   int
 	OffsetsLoadBuffer                                   int64
@@ -487,6 +491,22 @@ func (p *parser) numbers(c *Config) {
 	c.GroupMinSession, c.GroupMaxSession = p.ms("group.min.session.timeout.ms"), p.ms("group.max.session.timeout.ms")
 	c.GroupInitialDelay = p.ms("group.initial.rebalance.delay.ms")
 	c.GroupMaxSize = int(p.int("group.max.size"))
+	c.GroupConsumer = group.ConsumerConfig{
+		Session: p.ms("group.consumer.session.timeout.ms"), Heartbeat: p.ms("group.consumer.heartbeat.interval.ms"),
+		Assignment: p.ms("group.consumer.assignment.interval.ms"),
+	}
+	c.GroupConsumersMax, c.GroupRegexRefresh = int(p.int("group.consumer.max.size")), p.ms("group.consumer.regex.refresh.interval.ms")
+	c.GroupAssignors = nil
+	for _, name := range p.list("group.consumer.assignors") {
+		if name != group.AssignorUniform && name != group.AssignorRange {
+			p.bad("group.consumer.assignors: " + name + ": there are only uniform and range; an assignor that is a Java class cannot be run")
+			continue
+		}
+		c.GroupAssignors = append(c.GroupAssignors, name)
+	}
+	if len(c.GroupAssignors) == 0 {
+		c.GroupAssignors = []string{group.AssignorUniform}
+	}
 	c.OffsetsRetention = core.Millis(p.int("offsets.retention.minutes") * 60000)
 	c.OffsetsRetentionCheck = p.ms("offsets.retention.check.interval.ms")
 	c.OffsetMetadataMax = int(p.int("offset.metadata.max.bytes"))

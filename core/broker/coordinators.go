@@ -109,7 +109,7 @@ func (b *Broker) appendEncoded(now core.Now, h *hosted, s *shard.Shard, v []byte
 
 func (b *Broker) groupEnv(now core.Now, c *coordinator, out *core.Out) group.Env {
 	b.coords.stale = true
-	return group.Env{Now: now, Log: groupLog{b: b, c: c, out: out}, Rand: &b.rand, Out: out}
+	return group.Env{Now: now, Log: groupLog{b: b, c: c, out: out}, Rand: &b.rand, Out: out, Image: b.img}
 }
 
 func (b *Broker) groupConfig() group.Config {
@@ -118,6 +118,7 @@ func (b *Broker) groupConfig() group.Config {
 		MembersMax: b.cfg.GroupMaxSize, MetadataBytesMax: b.cfg.OffsetMetadataMax,
 		Retention: b.cfg.OffsetsRetention, RetentionCheck: b.cfg.OffsetsRetentionCheck,
 		SweepMax: b.cfg.Internal.GroupSweep, GroupsMax: b.cfg.Internal.GroupsMax, PendingMax: b.cfg.Internal.GroupPending,
+		Consumer: b.cfg.GroupConsumer, Assignors: b.cfg.GroupAssignors, ConsumersMax: b.cfg.GroupConsumersMax, RegexRefresh: b.cfg.GroupRegexRefresh,
 	}
 }
 
@@ -465,6 +466,10 @@ func loseGroupAnswer(resp kmsg.Response, row int, version int16, why wire.Code) 
 		q.Groups[row].ErrorCode = code
 	case *kmsg.OffsetDeleteResponse:
 		q.ErrorCode, q.Topics = code, nil
+	case *kmsg.ConsumerGroupHeartbeatResponse:
+		*q = *consumerHeartbeatError(why, nil)
+	case *kmsg.ConsumerGroupDescribeResponse:
+		q.Groups[row] = consumerDescribeError(q.Groups[row].Group, why)
 	default:
 		loseTxnAnswer(resp, row, why)
 	}

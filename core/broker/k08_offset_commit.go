@@ -27,6 +27,7 @@ func (b *Broker) offsetCommit(now core.Now, r request, q *kmsg.OffsetCommitReque
 	} else if anyCommit(rows) {
 		by := group.Committer{
 			Group: q.Group, Member: q.MemberID, Instance: q.InstanceID, Generation: q.Generation, Retention: q.RetentionTimeMillis,
+			Old: r.header.Version < 9,
 		}
 		end := c.groups.Commit(b.groupEnv(now, c, out), &by, rows)
 		t.awaitEnd(0, c, end)

@@ -74,6 +74,12 @@ func (b *Broker) fetchOffsets(t *groupReply, row int, q *kmsg.OffsetFetchRequest
 		return res
 	}
 	t.awaitEnd(row, c, c.groups.End(q.Group))
+	if t.r.header.Version >= 9 {
+		if code = c.groups.CheckFetch(q.Group, q.MemberID, q.MemberEpoch); code != wire.None {
+			res.ErrorCode = int16(code)
+			return res
+		}
+	}
 	if q.Topics == nil {
 		b.allOffsets(&res, c, q.Group, t.r.header.Version >= 10, stable)
 		return res

@@ -93,6 +93,10 @@ func (b *Broker) routeGroups(now core.Now, r request, body kmsg.Request, out *co
 		b.deleteGroups(now, r, q, out)
 	case *kmsg.OffsetDeleteRequest:
 		b.offsetDelete(now, r, q, out)
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		b.consumerGroupHeartbeat(now, r, q, out)
+	case *kmsg.ConsumerGroupDescribeRequest:
+		b.consumerGroupDescribe(now, r, q, out)
 	default:
 		b.routeAdmin(now, r, body, out)
 	}

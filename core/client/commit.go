@@ -94,6 +94,9 @@ func (c *Consumer) tendCommits(now core.Now, out *core.Out) {
 	g, o := &c.group, &c.opt.Group
 	for len(g.commits) > 0 && g.commits[0].request == 0 {
 		k := &g.commits[0]
+		if o.Consumer && k.generation >= 0 && g.generation >= 0 && g.owns(k.list) {
+			k.generation = g.generation // epochs rise without anything being lost
+		}
 		switch {
 		case k.generation != g.generation:
 			c.finishCommit(Failure{Code: wire.IllegalGeneration, Text: "the group has moved on since"})
@@ -132,6 +135,14 @@ func (c *Consumer) tendCommits(now core.Now, out *core.Out) {
 		k.request, k.sent = c.lastAsk, true
 		c.pool.Send(now, to, link.Ask{Kind: askCommit, A: k.request}, &q, c.opt.RequestTime, out)
 	}
+}
+
+// owns reports whether the member still owns all of these.
+func (g *member) owns(list []CommitOffset) bool {
+	return !slices.ContainsFunc(list, func(o CommitOffset) bool {
+		_, found := slices.BinarySearchFunc(g.owned, o.At, core.TopicPartition.Compare)
+		return !found
+	})
 }
 
 func commitTopics(list []CommitOffset) (topics []kmsg.OffsetCommitRequestTopic) {
@@ -204,7 +215,7 @@ func (c *Consumer) committed(now core.Now, r *link.Reply, out *core.Out) {
 	case code == wire.NotCoordinator || code == wire.CoordinatorNotAvailable:
 		c.lostCoordinator(now, c.opt.Group.ID)
 		again(why)
-	case code.Retriable():
+	case code.Retriable() || code == wire.StaleMemberEpoch: // the next heartbeat tells the newest epoch
 		again(why)
 	case code == wire.UnknownMemberID || code == wire.IllegalGeneration || code == wire.FencedInstanceID:
 		c.finishCommit(why)

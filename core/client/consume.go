@@ -100,6 +100,7 @@ const (
 	askLeave
 	askCommit
 	askCommitted
+	askConsumerBeat
 )
 
 // Consumer reads partitions: those that Assign names, or those that its group gives it.

@@ -11,7 +11,7 @@ import (
 	"klamm/core/wire"
 )
 
-// GroupOptions make a consumer a member of a classic group. Without Topics it is none, but may still read
+// GroupOptions make a consumer a member of a group. Without Topics it is none, but may still read
 // and commit the group's offsets. Zero values mean Kafka's defaults.
 type GroupOptions struct {
 	ID             string
@@ -21,6 +21,8 @@ type GroupOptions struct {
 	SessionTime    core.Time         // session.timeout.ms
 	RebalanceTime  core.Time         // max.poll.interval.ms, as far as the broker is told of it
 	HeartbeatTime  core.Time         // heartbeat.interval.ms
+	Consumer       bool              // group.protocol=consumer (KIP-848): the coordinator assigns
+	ServerAssignor string            // group.remote.assignor, for the consumer protocol; empty: the coordinator's choice
 	AutoCommitTime core.Time         // auto.commit.interval.ms; below 0: enable.auto.commit=false
 	// RevokeTime is how long the owner has between a Revoked tiding and the moment at which the partitions
 	// are given back, for its own commits. Yield ends it at once.
@@ -96,6 +98,13 @@ type member struct {
 	commits    []commit
 	lastCommit CommitID
 	left       bool // LeaveGroup is out
+
+	// Of the consumer protocol.
+	full         bool                                                 // the next heartbeat says everything
+	said, saying []core.TopicPartition                                // what the coordinator knows that we own, and will know
+	target       []kmsg.ConsumerGroupHeartbeatResponseAssignmentTopic // what it has assigned
+	targeted     bool                                                 // and that is not what we own yet
+	ids          map[string]core.TopicID                              // of the topics that we own partitions of
 }
 
 func newMember() member { return member{generation: -1} }
@@ -143,11 +152,19 @@ func (c *Consumer) tendGroup(now core.Now, out *core.Out) {
 	c.tendCommits(now, out)
 	c.fetchCommitted(now, out)
 	if g.state == leaving {
-		c.leave(now, out)
+		if c.opt.Group.Consumer && c.isMember() {
+			c.leaveConsumer(now, out)
+		} else {
+			c.leave(now, out)
+		}
 		return
 	}
 	if !c.isMember() {
 		c.tendAuto(now)
+		return
+	}
+	if c.opt.Group.Consumer {
+		c.tendConsumer(now, out)
 		return
 	}
 	switch g.state {
@@ -213,6 +230,7 @@ func (c *Consumer) lose(now core.Now) {
 	for _, at := range g.owned {
 		c.remove(at)
 	}
+	g.said, g.target, g.targeted = nil, nil, false
 	g.owned, g.revoked, g.members, g.generation, g.leads, g.beating, g.request = nil, nil, nil, -1, false, false, 0
 	if g.state != leaving {
 		g.state = outside
@@ -443,6 +461,10 @@ func (c *Consumer) revoke(now core.Now, out *core.Out) {
 		c.remove(at)
 	}
 	g.owned, g.revoked = minus(g.owned, g.revoked), nil
+	if c.opt.Group.Consumer {
+		g.state, g.beatAt = stable, now.Mono // they are another's as soon as the coordinator hears of it
+		return
+	}
 	g.state = outside
 	c.join(now, out)
 }
@@ -560,6 +582,8 @@ func (c *Consumer) groupReplied(now core.Now, r *link.Reply, out *core.Out) {
 		c.synced(now, r, out)
 	case askBeat:
 		c.beaten(now, r, out)
+	case askConsumerBeat:
+		c.beatenConsumer(now, r, out)
 	case askCommit:
 		c.committed(now, r, out)
 	case askCommitted:

@@ -60,6 +60,8 @@ func spoken(key int16) (lo, hi int16, ok bool) {
 		return 0, 5, true
 	case kmsg.SyncGroup:
 		return 0, 5, true
+	case kmsg.ConsumerGroupHeartbeat:
+		return 0, 1, true
 	case kmsg.DescribeGroups:
 		return 0, 6, true
 	case kmsg.ListGroups:

@@ -21,10 +21,12 @@ const (
 )
 
 // Supported are the features that this node supports, as its registration and ApiVersions tell, sorted by name. Features
-// whose first level is still missing here (group.version, share.version, streams.version) are left out: that is level 0, and clients fall back on what every cluster has.
+// whose first level is still missing here (share.version, streams.version) are left out: that is level 0, and clients fall back on
+// what every cluster has.
 func Supported() []image.FeatureRange {
 	return []image.FeatureRange{
 		{Name: elrFeature, Min: 0, Max: 1},
+		{Name: GroupVersion, Min: 0, Max: 1},
 		{Name: kraftVersion, Min: 0, Max: 1},
 		{Name: MetadataVersion, Min: MetadataLevelMin, Max: MetadataLevel},
 		{Name: TransactionVersion, Min: 0, Max: 2},
@@ -36,6 +38,7 @@ func Bootstrap() []wire.Record {
 	return []wire.Record{
 		&wire.FeatureLevelRecord{Name: MetadataVersion, FeatureLevel: MetadataLevel},
 		&wire.FeatureLevelRecord{Name: elrFeature, FeatureLevel: 1},
+		&wire.FeatureLevelRecord{Name: GroupVersion, FeatureLevel: 1},
 		&wire.FeatureLevelRecord{Name: TransactionVersion, FeatureLevel: 2},
 	}
 }
@@ -66,6 +69,7 @@ func (c *Controller) Activate(inTransaction bool, bootstrap []wire.Record) (reco
 
 const (
 	elrFeature   = "eligible.leader.replicas.version"
+	GroupVersion = "group.version" // 1: groups of the consumer protocol (KIP-848)
 	kraftVersion = "kraft.version"
 )
 

@@ -20,16 +20,22 @@ func (s *State) List(rows []kmsg.ListGroupsResponseGroup, states, types []string
 	fold := func(filter []string, name string) bool {
 		return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return strings.EqualFold(f, name) })
 	}
-	if !fold(types, TypeClassic) {
-		return rows
-	}
+	classic, consumer := fold(types, TypeClassic), fold(types, TypeConsumer)
 	var wanted [len(phaseNames)]bool
 	for p := range wanted { // filters may be many, and so may groups
 		wanted[p] = fold(states, Phase(p).String())
 	}
 	for _, name := range s.names {
 		g := s.groups[name]
-		if wanted[g.phase] {
+		if g.consumers != nil {
+			if state := g.consumers.phaseName(); consumer && fold(states, state) {
+				r := kmsg.NewListGroupsResponseGroup()
+				r.Group, r.ProtocolType, r.GroupState, r.GroupType = name, protocolConsumer, state, TypeConsumer
+				rows = append(rows, r)
+			}
+			continue
+		}
+		if classic && wanted[g.phase] {
 			r := kmsg.NewListGroupsResponseGroup()
 			r.Group, r.ProtocolType, r.GroupState, r.GroupType = name, g.kind, g.phase.String(), TypeClassic
 			rows = append(rows, r)
@@ -62,8 +68,8 @@ func (s *State) Describe(name string) (r kmsg.DescribeGroupsResponseGroup, found
 	r = kmsg.NewDescribeGroupsResponseGroup()
 	r.Group, r.State = name, "Dead"
 	g := s.groups[name]
-	if g == nil {
-		return r, false, s.gone
+	if g == nil || g.consumers != nil { // those have a request of their own
+		return r, false, s.endOf(g)
 	}
 	r.State, r.ProtocolType = g.phase.String(), g.kind
 	if g.phase == Stable {
@@ -96,7 +102,7 @@ func (s *State) Delete(env Env, name string) (code wire.Code, end core.Offset) {
 		records = append(records, shard.Record{Key: offsetKey(g.name, o.topic, o.partition)})
 	}
 	records = g.stagedTombstones(records, func(*staged) bool { return true })
-	records = append(records, shard.Record{Key: metadataKey(g.name)})
+	records = append(records, g.groupTombstones()...)
 	pending := g.pending // ids that were given out go with the group
 	g.pending = nil
 	if code = s.commitMany(env, g, records); code != wire.None {

@@ -79,6 +79,14 @@ func (s *State) Join(env Env, req *kmsg.JoinGroupRequest, client Client) (w Wait
 	}
 	j := s.joiner(req, client)
 	g := s.groups[req.Group]
+	if g != nil && g.consumers != nil {
+		if g.consumers.known() > 0 { // no live migration
+			return w, joinError(wire.InconsistentGroupProtocol, req.MemberID, g.end), true
+		}
+		if code := s.toClassic(env, g); code != wire.None {
+			return w, joinError(code, req.MemberID, g.end), true
+		}
+	}
 	if g == nil && j.known {
 		return w, joinError(wire.UnknownMemberID, j.member.id, s.gone), true
 	}

@@ -22,7 +22,8 @@ const SweepMax = 1000
 type Committer struct {
 	Group, Member string
 	Instance      *string
-	Generation    int32
+	Generation    int32 // or the member's epoch, in the consumer protocol
+	Old           bool  // OffsetCommit below v9, which knows no consumer protocol
 	Retention     int64 // ms, of OffsetCommit below v5; -1: the broker's
 
 	InTransaction bool // the offsets count when the transaction of this producer is committed:
@@ -44,6 +45,9 @@ type CommitRow struct {
 func (s *State) Commit(env Env, c *Committer, rows []CommitRow) (end core.Offset) {
 	g := s.groups[c.Group]
 	code := s.checkCommit(g, c)
+	if g != nil && g.consumers != nil {
+		code = g.consumers.checkCommit(env, c, rows)
+	}
 	if code == wire.None && g == nil && len(s.names) >= s.cfg.GroupsMax {
 		code = wire.CoordinatorNotAvailable
 	}
@@ -197,6 +201,9 @@ func (s *State) DeleteOffsets(env Env, group string, rows []core.TopicPartition)
 // subscribed returns the topics that the members of a consumer group have subscribed to, sorted; false if
 // that cannot be told.
 func (g *Group) subscribed() (topics []string, known bool) {
+	if g.consumers != nil {
+		return g.consumers.wanted(), true
+	}
 	if g.kind != assign.ProtocolType {
 		return nil, false
 	}
@@ -376,7 +383,7 @@ func (s *State) expire(env Env, x *stretch) {
 	}
 	if len(records) == len(g.offsets) && g.phase == Empty && len(g.pending) == 0 && len(g.staged) == 0 {
 		env.Out.Mark("group.expired")
-		records = append(records, shard.Record{Key: metadataKey(g.name)})
+		records = append(records, g.groupTombstones()...)
 	}
 	if len(records) > 0 {
 		env.Out.Mark("group.offsets-expired")

@@ -24,6 +24,9 @@ const (
 	timerJoin
 	timerSync
 	timerRetention
+	timerConsumer // the session of a member of the consumer protocol
+	timerRevoke   // its rebalance timeout
+	timerAssign   // a target that is due
 	timerForget
 )
 
@@ -217,6 +220,8 @@ func (s *State) Tick(env Env) {
 // groupTimer looks what a timer of a group still means, if anything.
 func (s *State) groupTimer(env Env, g *Group, t core.Timer) {
 	switch t.Kind {
+	case timerConsumer, timerRevoke, timerAssign:
+		s.consumerTimer(env, g, t)
 	case timerMember:
 		s.memberTimer(env, g, t)
 	case timerPending:

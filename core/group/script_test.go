@@ -8,6 +8,7 @@ import (
 
 	"klamm/core"
 	"klamm/core/assign"
+	"klamm/core/image"
 	"klamm/core/shard"
 	"klamm/core/wire"
 
@@ -88,6 +89,8 @@ type world struct {
 	marks core.Marks
 	out   core.Out
 	now   core.Now
+	img   *image.Image
+	t     testing.TB
 	hold  bool // nothing becomes durable by itself
 	open  []asked
 	ids   map[string]string // member ids, by the names that the script gives
@@ -96,7 +99,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	w := &world{rand: core.NewRand([32]byte{7}), ids: map[string]string{}, names: map[string]string{}}
+	w := &world{img: image.Empty(), rand: core.NewRand([32]byte{7}), ids: map[string]string{}, names: map[string]string{}}
 	w.log.of = map[int]int64{}
 	w.st = New(DefaultConfig())
 	w.out.Marks = &w.marks
@@ -105,7 +108,9 @@ func newWorld() *world {
 	return w
 }
 
-func (w *world) env() Env { return Env{Now: w.now, Log: &w.log, Rand: &w.rand, Out: &w.out} }
+func (w *world) env() Env {
+	return Env{Now: w.now, Log: &w.log, Rand: &w.rand, Out: &w.out, Image: w.img}
+}
 
 // at moves both clocks to t milliseconds, ticking on the way whenever something is due.
 func (w *world) at(ms int64) {
@@ -392,6 +397,7 @@ func (w *world) run(cmd string, args map[string]string) string {
 	case "config":
 		w.st.cfg.MembersMax = int(num(args, "members", 1<<31-1))
 		w.st.cfg.Retention = core.Millis(num(args, "retention", 7*24*3600*1000))
+		w.st.cfg.ConsumersMax = int(num(args, "consumers", 1<<31-1))
 	case "tick":
 	case "hold":
 		w.hold = true
@@ -407,7 +413,9 @@ func (w *world) run(cmd string, args map[string]string) string {
 	case "records":
 		return w.answers() + w.records()
 	default:
-		return "unknown command " + cmd
+		if !w.consumerCommand(cmd, args) {
+			return "unknown command " + cmd
+		}
 	}
 	if text := w.answers(); text != "" {
 		return text
@@ -419,7 +427,11 @@ func (w *world) run(cmd string, args map[string]string) string {
 func (w *world) records() string {
 	var b strings.Builder
 	for _, r := range w.log.records[w.shown:] {
-		b.WriteString(w.name(recordText(r)) + "\n")
+		text, ok := w.consumerRecord(r.Key, r.Value)
+		if !ok {
+			text = w.name(recordText(r))
+		}
+		b.WriteString(text + "\n")
 	}
 	if w.shown = len(w.log.records); b.Len() == 0 {
 		return "none\n"
@@ -458,6 +470,7 @@ func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		w := newWorld()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			w.t = t
 			args := map[string]string{}
 			for _, a := range d.CmdArgs {
 				args[a.Key] = strings.Join(a.Vals, ";")

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"klamm/core"
+	"klamm/core/image"
 	"klamm/core/shard"
 	"klamm/core/wire"
 
@@ -21,6 +22,11 @@ type Config struct {
 	SweepMax               int       // offsets, or groups without any, that one step of a sweep looks at
 	GroupsMax              int       // of one partition
 	PendingMax             int       // ids of one group that were given out and not used
+
+	Consumer     ConsumerConfig
+	Assignors    []string  // group.consumer.assignors: of those that the coordinator has, in order of preference; at least one
+	ConsumersMax int       // group.consumer.max.size
+	RegexRefresh core.Time // group.consumer.regex.refresh.interval.ms
 }
 
 // DefaultConfig is Apache Kafka's.
@@ -29,6 +35,8 @@ func DefaultConfig() Config {
 		SessionMin: 6 * core.Second, SessionMax: 30 * core.Minute, InitialDelay: 3 * core.Second,
 		MembersMax: 1<<31 - 1, MetadataBytesMax: 4096, Retention: 7 * 24 * core.Hour, RetentionCheck: 10 * core.Minute,
 		SweepMax: SweepMax, GroupsMax: GroupsMax, PendingMax: PendingMax,
+		Consumer:  ConsumerConfig{Session: 45 * core.Second, Heartbeat: 5 * core.Second, Assignment: core.Second},
+		Assignors: []string{AssignorUniform, AssignorRange}, ConsumersMax: 1<<31 - 1, RegexRefresh: 10 * core.Minute,
 	}
 }
 
@@ -50,6 +58,8 @@ type Env struct {
 	Log  Log
 	Rand *core.Rand
 	Out  *core.Out
+
+	Image *image.Image // the cluster's topics and the groups' settings, for the consumer protocol
 }
 
 // State is the state of the groups of one partition of __consumer_offsets.
@@ -125,6 +135,8 @@ type Group struct {
 	syncAt   core.Time // when those who have not synced are removed; Never: it is not running
 
 	joinTimer, syncTimer, pendingTimer core.Time // the earliest timer set for each; 0: none
+
+	consumers *consumers // nil: it is a group of the classic protocol. Changed by Apply, but for timers
 }
 
 // Phase is where a group stands.
@@ -198,6 +210,8 @@ func (s *State) Apply(r *Record, out *core.Out) {
 			return
 		}
 		s.applyGroup(k.Group, value, out)
+	case consumerGroupKey, consumerTopicsKey, consumerMemberKey, consumerTargetKey, consumerWantsKey, consumerCurrentKey, consumerRegexKey:
+		s.applyConsumer(key, value, out)
 	}
 }
 
@@ -249,7 +263,7 @@ func (s *State) applyGroup(name string, value []byte, out *core.Out) {
 
 // dropIfNothing forgets a group of which nothing is durable. A group with members has a record.
 func (s *State) dropIfNothing(g *Group) {
-	if !g.exists && len(g.offsets) == 0 && len(g.staged) == 0 && len(g.members) == 0 && len(g.pending) == 0 {
+	if !g.exists && g.consumers == nil && len(g.offsets) == 0 && len(g.staged) == 0 && len(g.members) == 0 && len(g.pending) == 0 {
 		s.drop(g)
 	}
 }
@@ -296,7 +310,11 @@ func (s *State) endOf(g *Group) core.Offset {
 func (s *State) Loaded(env Env, end core.Offset) {
 	for _, name := range s.names {
 		g := s.groups[name]
-		g.end, g.kind = end, g.stored.ProtocolType
+		if g.end = end; g.consumers != nil {
+			s.loadedConsumers(env, g)
+			continue
+		}
+		g.kind = g.stored.ProtocolType
 		if g.stored.Leader != nil {
 			g.leader = *g.stored.Leader
 		}

@@ -188,6 +188,12 @@ func (s *State) Leave(env Env, group string, leavers []Leaver) (code wire.Code, 
 		return wire.None, s.gone
 	}
 	left := false
+	if g.consumers != nil {
+		for i := range leavers {
+			leavers[i].Code = s.removeConsumer(env, g, &leavers[i])
+		}
+		return wire.None, g.end
+	}
 	for i := range leavers {
 		l := &leavers[i]
 		l.Code = s.leave(g, l)

@@ -2069,6 +2069,515 @@ func (m *KRaftVersionFeature) read(r *reader, _ int16) {
 	readTags(r)
 }
 
+// ConsumerGroupMetadataValue is the value of a record of a group (KIP-848), versions 0 to 0.
+type ConsumerGroupMetadataValue struct {
+	Epoch        int32
+	MetadataHash int64 // tag 0
+}
+
+// NewConsumerGroupMetadataValue makes one with Kafka's defaults.
+func NewConsumerGroupMetadataValue() *ConsumerGroupMetadataValue {
+	return &ConsumerGroupMetadataValue{}
+}
+
+// MaxVersion is the newest version known.
+func (*ConsumerGroupMetadataValue) MaxVersion() int16 { return 0 }
+
+// AppendTo appends the body; fields that the version lacks are left out.
+func (m *ConsumerGroupMetadataValue) AppendTo(b []byte, version int16) []byte {
+	b = append32(b, uint32(m.Epoch))
+	tags := 0
+	if version >= 0 && !(m.MetadataHash == 0) {
+		tags++
+	}
+	b = appendUvarint(b, uint64(tags))
+	if version >= 0 && !(m.MetadataHash == 0) {
+		var at int
+		b, at = openTag(b, 0)
+		b = append64(b, uint64(m.MetadataHash))
+		b = closeTag(b, at)
+	}
+	return b
+}
+
+// ReadFrom reads what AppendTo writes, into a record with its defaults.
+func (m *ConsumerGroupMetadataValue) ReadFrom(b []byte, version int16) error {
+	if version < 0 || version > m.MaxVersion() {
+		return UnknownRecord{-1, version}
+	}
+	r := reader{b: b}
+	m.read(&r, version)
+	return r.end()
+}
+
+func (m *ConsumerGroupMetadataValue) read(r *reader, version int16) {
+	m.Epoch = r.int32()
+	for n := r.tags(); n > 0 && !r.bad; n-- {
+		tag, value := r.tag()
+		switch {
+		case tag == 0 && version >= 0:
+			m.MetadataHash = value.int64()
+		default:
+			value.skip()
+		}
+		r.closeTag(value)
+	}
+}
+
+// ConsumerGroupMemberMetadataValue is the value of a record of a group (KIP-848), versions 0 to 0. Its defaults are not
+// all zero: make it by NewConsumerGroupMemberMetadataValue.
+type ConsumerGroupMemberMetadataValue struct {
+	InstanceID            *string // nil is null
+	RackID                *string // nil is null
+	ClientID              string
+	ClientHost            string
+	SubscribedTopicNames  []string
+	SubscribedTopicRegex  *string                // nil is null
+	RebalanceTimeoutMs    int32                  // default -1
+	ServerAssignor        *string                // nil is null
+	ClassicMemberMetadata *ClassicMemberMetadata // tag 0, nil is null
+}
+
+// NewConsumerGroupMemberMetadataValue makes one with Kafka's defaults.
+func NewConsumerGroupMemberMetadataValue() *ConsumerGroupMemberMetadataValue {
+	return &ConsumerGroupMemberMetadataValue{RebalanceTimeoutMs: -1}
+}
+
+// MaxVersion is the newest version known.
+func (*ConsumerGroupMemberMetadataValue) MaxVersion() int16 { return 0 }
+
+// AppendTo appends the body; fields that the version lacks are left out.
+func (m *ConsumerGroupMemberMetadataValue) AppendTo(b []byte, version int16) []byte {
+	b = appendNullString(b, m.InstanceID)
+	b = appendNullString(b, m.RackID)
+	b = appendString(b, m.ClientID)
+	b = appendString(b, m.ClientHost)
+	b = appendLen(b, len(m.SubscribedTopicNames), false)
+	for i := range m.SubscribedTopicNames {
+		b = appendString(b, m.SubscribedTopicNames[i])
+	}
+	b = appendNullString(b, m.SubscribedTopicRegex)
+	b = append32(b, uint32(m.RebalanceTimeoutMs))
+	b = appendNullString(b, m.ServerAssignor)
+	tags := 0
+	if version >= 0 && !(m.ClassicMemberMetadata == nil) {
+		tags++
+	}
+	b = appendUvarint(b, uint64(tags))
+	if version >= 0 && !(m.ClassicMemberMetadata == nil) {
+		var at int
+		b, at = openTag(b, 0)
+		b = append(b, 1)
+		b = m.ClassicMemberMetadata.appendTo(b, version)
+		b = closeTag(b, at)
+	}
+	return b
+}
+
+// ReadFrom reads what AppendTo writes, into a record with its defaults.
+func (m *ConsumerGroupMemberMetadataValue) ReadFrom(b []byte, version int16) error {
+	if version < 0 || version > m.MaxVersion() {
+		return UnknownRecord{-1, version}
+	}
+	r := reader{b: b}
+	m.read(&r, version)
+	return r.end()
+}
+
+func (m *ConsumerGroupMemberMetadataValue) read(r *reader, version int16) {
+	m.InstanceID = r.nullString()
+	m.RackID = r.nullString()
+	m.ClientID = r.string()
+	m.ClientHost = r.string()
+	if n, null := r.length(false); null {
+		m.SubscribedTopicNames = nil
+	} else {
+		m.SubscribedTopicNames = []string{}
+		for ; n > 0 && !r.bad; n-- {
+			v := r.string()
+			m.SubscribedTopicNames = append(m.SubscribedTopicNames, v)
+		}
+	}
+	m.SubscribedTopicRegex = r.nullString()
+	m.RebalanceTimeoutMs = r.int32()
+	m.ServerAssignor = r.nullString()
+	for n := r.tags(); n > 0 && !r.bad; n-- {
+		tag, value := r.tag()
+		switch {
+		case tag == 0 && version >= 0:
+			if value.int8() < 0 {
+				m.ClassicMemberMetadata = nil
+			} else {
+				m.ClassicMemberMetadata = &ClassicMemberMetadata{}
+				m.ClassicMemberMetadata.read(value, version)
+			}
+		default:
+			value.skip()
+		}
+		r.closeTag(value)
+	}
+}
+
+// ClassicMemberMetadata is a part of ConsumerGroupMemberMetadataValue.
+type ClassicMemberMetadata struct {
+	SessionTimeoutMs   int32
+	SupportedProtocols []ClassicProtocol
+}
+
+func (m *ClassicMemberMetadata) appendTo(b []byte, version int16) []byte {
+	b = append32(b, uint32(m.SessionTimeoutMs))
+	b = appendLen(b, len(m.SupportedProtocols), false)
+	for i := range m.SupportedProtocols {
+		b = m.SupportedProtocols[i].appendTo(b, version)
+	}
+	return append(b, 0)
+}
+
+func (m *ClassicMemberMetadata) read(r *reader, version int16) {
+	m.SessionTimeoutMs = r.int32()
+	if n, null := r.length(false); null {
+		m.SupportedProtocols = nil
+	} else {
+		m.SupportedProtocols = []ClassicProtocol{}
+		for ; n > 0 && !r.bad; n-- {
+			var v ClassicProtocol
+			v.read(r, version)
+			m.SupportedProtocols = append(m.SupportedProtocols, v)
+		}
+	}
+	readTags(r)
+}
+
+// ClassicProtocol is a part of ConsumerGroupMemberMetadataValue.
+type ClassicProtocol struct {
+	Name     string
+	Metadata []byte
+}
+
+func (m *ClassicProtocol) appendTo(b []byte, version int16) []byte {
+	b = appendString(b, m.Name)
+	b = appendBytes(b, m.Metadata)
+	return append(b, 0)
+}
+
+func (m *ClassicProtocol) read(r *reader, _ int16) {
+	m.Name = r.string()
+	m.Metadata = r.bytes()
+	readTags(r)
+}
+
+// ConsumerGroupTargetAssignmentMetadataValue is the value of a record of a group (KIP-848), versions 0 to 0.
+type ConsumerGroupTargetAssignmentMetadataValue struct {
+	AssignmentEpoch     int32
+	AssignmentTimestamp int64 // tag 0
+}
+
+// NewConsumerGroupTargetAssignmentMetadataValue makes one with Kafka's defaults.
+func NewConsumerGroupTargetAssignmentMetadataValue() *ConsumerGroupTargetAssignmentMetadataValue {
+	return &ConsumerGroupTargetAssignmentMetadataValue{}
+}
+
+// MaxVersion is the newest version known.
+func (*ConsumerGroupTargetAssignmentMetadataValue) MaxVersion() int16 { return 0 }
+
+// AppendTo appends the body; fields that the version lacks are left out.
+func (m *ConsumerGroupTargetAssignmentMetadataValue) AppendTo(b []byte, version int16) []byte {
+	b = append32(b, uint32(m.AssignmentEpoch))
+	tags := 0
+	if version >= 0 && !(m.AssignmentTimestamp == 0) {
+		tags++
+	}
+	b = appendUvarint(b, uint64(tags))
+	if version >= 0 && !(m.AssignmentTimestamp == 0) {
+		var at int
+		b, at = openTag(b, 0)
+		b = append64(b, uint64(m.AssignmentTimestamp))
+		b = closeTag(b, at)
+	}
+	return b
+}
+
+// ReadFrom reads what AppendTo writes, into a record with its defaults.
+func (m *ConsumerGroupTargetAssignmentMetadataValue) ReadFrom(b []byte, version int16) error {
+	if version < 0 || version > m.MaxVersion() {
+		return UnknownRecord{-1, version}
+	}
+	r := reader{b: b}
+	m.read(&r, version)
+	return r.end()
+}
+
+func (m *ConsumerGroupTargetAssignmentMetadataValue) read(r *reader, version int16) {
+	m.AssignmentEpoch = r.int32()
+	for n := r.tags(); n > 0 && !r.bad; n-- {
+		tag, value := r.tag()
+		switch {
+		case tag == 0 && version >= 0:
+			m.AssignmentTimestamp = value.int64()
+		default:
+			value.skip()
+		}
+		r.closeTag(value)
+	}
+}
+
+// ConsumerGroupTargetAssignmentMemberValue is the value of a record of a group (KIP-848), versions 0 to 0.
+type ConsumerGroupTargetAssignmentMemberValue struct {
+	TopicPartitions []TargetPartitions
+}
+
+// NewConsumerGroupTargetAssignmentMemberValue makes one with Kafka's defaults.
+func NewConsumerGroupTargetAssignmentMemberValue() *ConsumerGroupTargetAssignmentMemberValue {
+	return &ConsumerGroupTargetAssignmentMemberValue{}
+}
+
+// MaxVersion is the newest version known.
+func (*ConsumerGroupTargetAssignmentMemberValue) MaxVersion() int16 { return 0 }
+
+// AppendTo appends the body; fields that the version lacks are left out.
+func (m *ConsumerGroupTargetAssignmentMemberValue) AppendTo(b []byte, version int16) []byte {
+	b = appendLen(b, len(m.TopicPartitions), false)
+	for i := range m.TopicPartitions {
+		b = m.TopicPartitions[i].appendTo(b, version)
+	}
+	return append(b, 0)
+}
+
+// ReadFrom reads what AppendTo writes, into a record with its defaults.
+func (m *ConsumerGroupTargetAssignmentMemberValue) ReadFrom(b []byte, version int16) error {
+	if version < 0 || version > m.MaxVersion() {
+		return UnknownRecord{-1, version}
+	}
+	r := reader{b: b}
+	m.read(&r, version)
+	return r.end()
+}
+
+func (m *ConsumerGroupTargetAssignmentMemberValue) read(r *reader, version int16) {
+	if n, null := r.length(false); null {
+		m.TopicPartitions = nil
+	} else {
+		m.TopicPartitions = []TargetPartitions{}
+		for ; n > 0 && !r.bad; n-- {
+			var v TargetPartitions
+			v.read(r, version)
+			m.TopicPartitions = append(m.TopicPartitions, v)
+		}
+	}
+	readTags(r)
+}
+
+// TargetPartitions is a part of ConsumerGroupTargetAssignmentMemberValue.
+type TargetPartitions struct {
+	TopicID    core.TopicID
+	Partitions []int32
+}
+
+func (m *TargetPartitions) appendTo(b []byte, version int16) []byte {
+	b = append(b, m.TopicID[:]...)
+	b = appendLen(b, len(m.Partitions), false)
+	for i := range m.Partitions {
+		b = append32(b, uint32(m.Partitions[i]))
+	}
+	return append(b, 0)
+}
+
+func (m *TargetPartitions) read(r *reader, _ int16) {
+	m.TopicID = r.uuid()
+	if n, null := r.length(false); null {
+		m.Partitions = nil
+	} else {
+		m.Partitions = []int32{}
+		for ; n > 0 && !r.bad; n-- {
+			v := r.int32()
+			m.Partitions = append(m.Partitions, v)
+		}
+	}
+	readTags(r)
+}
+
+// ConsumerGroupCurrentMemberAssignmentValue is the value of a record of a group (KIP-848), versions 0 to 0.
+type ConsumerGroupCurrentMemberAssignmentValue struct {
+	MemberEpoch                 int32
+	PreviousMemberEpoch         int32
+	State                       int8
+	AssignedPartitions          []CurrentPartitions
+	PartitionsPendingRevocation []CurrentPartitions
+}
+
+// NewConsumerGroupCurrentMemberAssignmentValue makes one with Kafka's defaults.
+func NewConsumerGroupCurrentMemberAssignmentValue() *ConsumerGroupCurrentMemberAssignmentValue {
+	return &ConsumerGroupCurrentMemberAssignmentValue{}
+}
+
+// MaxVersion is the newest version known.
+func (*ConsumerGroupCurrentMemberAssignmentValue) MaxVersion() int16 { return 0 }
+
+// AppendTo appends the body; fields that the version lacks are left out.
+func (m *ConsumerGroupCurrentMemberAssignmentValue) AppendTo(b []byte, version int16) []byte {
+	b = append32(b, uint32(m.MemberEpoch))
+	b = append32(b, uint32(m.PreviousMemberEpoch))
+	b = append(b, byte(m.State))
+	b = appendLen(b, len(m.AssignedPartitions), false)
+	for i := range m.AssignedPartitions {
+		b = m.AssignedPartitions[i].appendTo(b, version)
+	}
+	b = appendLen(b, len(m.PartitionsPendingRevocation), false)
+	for i := range m.PartitionsPendingRevocation {
+		b = m.PartitionsPendingRevocation[i].appendTo(b, version)
+	}
+	return append(b, 0)
+}
+
+// ReadFrom reads what AppendTo writes, into a record with its defaults.
+func (m *ConsumerGroupCurrentMemberAssignmentValue) ReadFrom(b []byte, version int16) error {
+	if version < 0 || version > m.MaxVersion() {
+		return UnknownRecord{-1, version}
+	}
+	r := reader{b: b}
+	m.read(&r, version)
+	return r.end()
+}
+
+func (m *ConsumerGroupCurrentMemberAssignmentValue) read(r *reader, version int16) {
+	m.MemberEpoch = r.int32()
+	m.PreviousMemberEpoch = r.int32()
+	m.State = r.int8()
+	if n, null := r.length(false); null {
+		m.AssignedPartitions = nil
+	} else {
+		m.AssignedPartitions = []CurrentPartitions{}
+		for ; n > 0 && !r.bad; n-- {
+			var v CurrentPartitions
+			v.read(r, version)
+			m.AssignedPartitions = append(m.AssignedPartitions, v)
+		}
+	}
+	if n, null := r.length(false); null {
+		m.PartitionsPendingRevocation = nil
+	} else {
+		m.PartitionsPendingRevocation = []CurrentPartitions{}
+		for ; n > 0 && !r.bad; n-- {
+			var v CurrentPartitions
+			v.read(r, version)
+			m.PartitionsPendingRevocation = append(m.PartitionsPendingRevocation, v)
+		}
+	}
+	readTags(r)
+}
+
+// CurrentPartitions is a part of ConsumerGroupCurrentMemberAssignmentValue.
+type CurrentPartitions struct {
+	TopicID          core.TopicID
+	Partitions       []int32
+	AssignmentEpochs []int32 // tag 0, nil is null
+}
+
+func (m *CurrentPartitions) appendTo(b []byte, version int16) []byte {
+	b = append(b, m.TopicID[:]...)
+	b = appendLen(b, len(m.Partitions), false)
+	for i := range m.Partitions {
+		b = append32(b, uint32(m.Partitions[i]))
+	}
+	tags := 0
+	if version >= 0 && !(m.AssignmentEpochs == nil) {
+		tags++
+	}
+	b = appendUvarint(b, uint64(tags))
+	if version >= 0 && !(m.AssignmentEpochs == nil) {
+		var at int
+		b, at = openTag(b, 0)
+		b = appendLen(b, len(m.AssignmentEpochs), m.AssignmentEpochs == nil)
+		for i := range m.AssignmentEpochs {
+			b = append32(b, uint32(m.AssignmentEpochs[i]))
+		}
+		b = closeTag(b, at)
+	}
+	return b
+}
+
+func (m *CurrentPartitions) read(r *reader, version int16) {
+	m.TopicID = r.uuid()
+	if n, null := r.length(false); null {
+		m.Partitions = nil
+	} else {
+		m.Partitions = []int32{}
+		for ; n > 0 && !r.bad; n-- {
+			v := r.int32()
+			m.Partitions = append(m.Partitions, v)
+		}
+	}
+	for n := r.tags(); n > 0 && !r.bad; n-- {
+		tag, value := r.tag()
+		switch {
+		case tag == 0 && version >= 0:
+			if n, null := value.length(true); null {
+				m.AssignmentEpochs = nil
+			} else {
+				m.AssignmentEpochs = []int32{}
+				for ; n > 0 && !value.bad; n-- {
+					v := value.int32()
+					m.AssignmentEpochs = append(m.AssignmentEpochs, v)
+				}
+			}
+		default:
+			value.skip()
+		}
+		r.closeTag(value)
+	}
+}
+
+// ConsumerGroupRegularExpressionValue is the value of a record of a group (KIP-848), versions 0 to 0.
+type ConsumerGroupRegularExpressionValue struct {
+	Topics    []string
+	Version   int64
+	Timestamp int64
+}
+
+// NewConsumerGroupRegularExpressionValue makes one with Kafka's defaults.
+func NewConsumerGroupRegularExpressionValue() *ConsumerGroupRegularExpressionValue {
+	return &ConsumerGroupRegularExpressionValue{}
+}
+
+// MaxVersion is the newest version known.
+func (*ConsumerGroupRegularExpressionValue) MaxVersion() int16 { return 0 }
+
+// AppendTo appends the body; fields that the version lacks are left out.
+func (m *ConsumerGroupRegularExpressionValue) AppendTo(b []byte, version int16) []byte {
+	b = appendLen(b, len(m.Topics), false)
+	for i := range m.Topics {
+		b = appendString(b, m.Topics[i])
+	}
+	b = append64(b, uint64(m.Version))
+	b = append64(b, uint64(m.Timestamp))
+	return append(b, 0)
+}
+
+// ReadFrom reads what AppendTo writes, into a record with its defaults.
+func (m *ConsumerGroupRegularExpressionValue) ReadFrom(b []byte, version int16) error {
+	if version < 0 || version > m.MaxVersion() {
+		return UnknownRecord{-1, version}
+	}
+	r := reader{b: b}
+	m.read(&r, version)
+	return r.end()
+}
+
+func (m *ConsumerGroupRegularExpressionValue) read(r *reader, _ int16) {
+	if n, null := r.length(false); null {
+		m.Topics = nil
+	} else {
+		m.Topics = []string{}
+		for ; n > 0 && !r.bad; n-- {
+			v := r.string()
+			m.Topics = append(m.Topics, v)
+		}
+	}
+	m.Version = r.int64()
+	m.Timestamp = r.int64()
+	readTags(r)
+}
+
 // NewRecord makes a metadata record with its defaults, or nil for an unknown key.
 func NewRecord(key int16) Record {
 	switch key {

@@ -31,7 +31,8 @@ var servedKeys = [...]int16{
 	KeyEndTxn, KeyWriteTxnMarkers, KeyTxnOffsetCommit, KeyDescribeConfigs, KeyAlterConfigs,
 	KeyDescribeLogDirs, KeyCreatePartitions, KeyDeleteGroups, KeyElectLeaders, KeyIncrementalAlterConfigs,
 	KeyAlterPartitionReassignments, KeyListPartitionReassignments, KeyOffsetDelete, KeyDescribeQuorum, KeyUpdateFeatures,
-	KeyDescribeCluster, KeyDescribeProducers, KeyUnregisterBroker, KeyDescribeTransactions, KeyListTransactions,
+	KeyDescribeCluster, KeyDescribeProducers, KeyUnregisterBroker, KeyDescribeTransactions, KeyListTransactions, KeyConsumerGroupHeartbeat,
+	KeyConsumerGroupDescribe,
 	KeyDescribeTopicPartitions, KeyAddRaftVoter, KeyRemoveRaftVoter,
 }
 

@@ -35,6 +35,8 @@ type field struct {
 // renamed gives the shared structs names that say whose they are.
 var renamed = map[string]string{
 	"LeaderChangeMessage.Voter": "LeaderChangeVoter", "VotersRecord.Endpoint": "VoterEndpoint", "ClientQuotaRecord.EntityData": "QuotaEntity",
+	"ConsumerGroupTargetAssignmentMemberValue.TopicPartition": "TargetPartitions", "ConsumerGroupCurrentMemberAssignmentValue.TopicPartitions": "CurrentPartitions",
+	"ConsumerGroupMemberMetadataValue.ClassicMemberMetadata": "ClassicMemberMetadata",
 }
 
 func records(b *bytes.Buffer, rows [][]string) {
@@ -174,6 +176,8 @@ func (f field) goType() string {
 		g = "core.BrokerEpoch"
 	case elem == "string" && f.nullable && !array:
 		g = "*string"
+	case isStruct(elem) && f.nullable && !array:
+		g = "*" + elem
 	}
 	if array {
 		return "[]" + g
@@ -183,8 +187,11 @@ func (f field) goType() string {
 
 func (r *record) write(b *bytes.Buffer) {
 	what := "control record"
-	if r.kind == "metadata" {
+	switch r.kind {
+	case "metadata":
 		what = "metadata record " + r.key
+	case "group":
+		what = "value of a record of a group (KIP-848)"
 	}
 	fmt.Fprintf(b, "// %s is the %s, versions 0 to %d.%s\ntype %s struct {\n", r.name, what, r.most, r.defaultsNote(), r.name)
 	writeFields(b, r.fields)
@@ -303,6 +310,9 @@ func appendOne(elem, v string, nullable bool) string {
 
 func appendField(f field) string {
 	elem, array := strings.CutPrefix(f.typ, "[]")
+	if !array && isStruct(elem) && f.nullable { // only tagged ones are known, which are left out when null
+		return "b = append(b, 1)\n" + appendOne(elem, "m."+f.name, false)
+	}
 	if !array {
 		return appendOne(elem, "m."+f.name, f.nullable)
 	}
@@ -317,7 +327,7 @@ func appendField(f field) string {
 func (f field) isDefault() string {
 	v := "m." + f.name
 	switch {
-	case strings.HasPrefix(f.typ, "[]") && f.nullable, f.typ == "string" && f.nullable:
+	case strings.HasPrefix(f.typ, "[]") && f.nullable, f.typ == "string" && f.nullable, isStruct(f.typ) && f.nullable:
 		return v + " == nil"
 	case strings.HasPrefix(f.typ, "[]"):
 		return "len(" + v + ") == 0"
@@ -393,6 +403,8 @@ func readField(f field, r string) string {
 	target := "m." + f.name
 	var out string
 	switch {
+	case !array && isStruct(elem) && f.nullable:
+		out = fmt.Sprintf("if r.int8() < 0 {\n\t%s = nil\n} else {\n\t%s = &%s{}\n\t%s.read(%s, version)\n}\n", target, target, elem, target, r)
 	case !array && isStruct(elem):
 		out = target + ".read(" + r + ", version)\n"
 	case !array:
