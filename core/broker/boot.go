@@ -284,9 +284,13 @@ func (b *Broker) bootStep(now core.Now, out *core.Out) (went bool) {
 	return true
 }
 
+// hosts reports whether what the image says is carried into what this broker serves: since hostAll, and not in a broker that was asked to
+// stop before it had come so far.
+func (b *Broker) hosts() bool { return b.parts.taken }
+
 // hostAll takes every partition of the image into service, and sets aside directories that belong to none.
 func (b *Broker) hostAll(now core.Now, out *core.Out) {
-	b.stage = stagePartitions
+	b.stage, b.parts.taken = stagePartitions, true
 	b.chooseTwins(now, out)
 	for _, id := range slices.Clone(b.store.IDs()) {
 		l := b.store.Log(id)

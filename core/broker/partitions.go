@@ -17,6 +17,7 @@ import (
 // Invariants: byLog[i] is the partition whose log has the id i; names and ids lead to the same topics;
 // opening counts the hosted partitions whose logs cannot be used yet, of all topics and of each.
 type partitions struct {
+	taken   bool // the partitions of the image are in service, or were when this broker began to stop
 	byLog   []hosted
 	topics  []hostedTopic
 	free    []int32

@@ -214,11 +214,11 @@ func (b *Broker) metadataChanged(now core.Now, out *core.Out) (went bool) {
 			b.fatal("the metadata log cannot be applied at offset "+strconv.FormatInt(int64(batch.End), 10)+": "+err.Error(), out)
 			return true
 		}
-		if batch.Snapshot && b.stage >= stagePartitions {
+		if batch.Snapshot && b.hosts() {
 			delta = image.Diff(b.img, img) // a follower that was far behind: most of it is what is known already
 		}
 		b.img = img
-		if b.stage >= stagePartitions && b.cfg.IsBroker {
+		if b.hosts() && b.cfg.IsBroker {
 			b.imageChanged(now, delta, out)
 			b.coordinatorsImage(now, delta, out)
 			b.txnsImage(now, delta, out)
