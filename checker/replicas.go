@@ -73,6 +73,7 @@ type copyOf struct {
 	high   int64
 	safe   int64 // it may be counted up to here: kept over a restart, lowered by a cut or a loss
 	peak   int64 // the greatest end ever
+	ever   int64 // that of copies which it has given up
 	agreed int64
 	lossy  bool // it came back with less than it had been counted with, and is not back among the candidates since
 	heard  int  // the newest life that the metadata know
@@ -151,7 +152,8 @@ func (c *Replicas) Down(node int32) {
 
 // Deleted says that a node's copy was given up.
 func (c *Replicas) Deleted(node int32) {
-	*c.copy(node) = copyOf{node: node, life: -1, heard: -1}
+	x := c.copy(node)
+	*x = copyOf{node: node, life: -1, heard: -1, ever: max(x.ever, x.peak)}
 }
 
 // Wiped says that a node has lost its disk: what it was counted with, it had.
@@ -544,10 +546,14 @@ func (c *Replicas) majority(s *Standing) {
 func (c *Replicas) bookings(s *Standing) {
 	for _, b := range s.Followers {
 		y := c.copy(b.Node)
+		peak := y.peak
+		if c.newest().epoch != s.Epoch { // it is deposed and does not know: that copy may have been given up since
+			peak = max(peak, y.ever)
+		}
 		switch {
 		case b.End <= y.safe || b.End < 0:
-		case b.End > y.peak && !y.lossy:
-			c.fail(c.id("I28", "I38"), "node %d counts node %d up to %d, and that copy never went beyond %d", s.Node, b.Node, b.End, y.peak)
+		case b.End > peak && !y.lossy:
+			c.fail(c.id("I28", "I38"), "node %d counts node %d up to %d, and that copy never went beyond %d", s.Node, b.Node, b.End, peak)
 		case c.Quorum && !y.lossy && y.up && c.newest().epoch == s.Epoch:
 			c.fail("I38", "node %d counts node %d up to %d, and that copy is durable below %d", s.Node, b.Node, b.End, y.safe)
 		}

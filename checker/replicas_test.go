@@ -269,6 +269,15 @@ func TestReplicasFixtures(t *testing.T) {
 		{"booked what it never had", func(p *play) {
 			p.Look(&Standing{Node: 1, High: 20, Safe: 30, End: 30, Leads: true, Epoch: 1, ISR: []int32{1, 2, 3}, MinISR: 2, Followers: []Booked{{2, 30}}})
 		}, "I28"},
+		{"booked what it had before it was given up", func(p *play) {
+			p.Deleted(2)
+			p.lead(1, 1, 20, 1, 2, 3)
+		}, "I28"},
+		{"booked what it had before it was given up, by one that is deposed", func(p *play) {
+			p.lead(3, 2, 20, 1, 3)
+			p.Deleted(2)
+			p.lead(1, 1, 20, 1, 2, 3)
+		}, ""},
 		{"booked what it had before it lost its disk", func(p *play) {
 			p.Down(2)
 			p.Wiped(2)
