@@ -179,6 +179,8 @@ func (a *asking) ask(now core.Now, out *core.Out) {
 	req, upTo := a.probe(v)
 	if q, ok := a.clusterAsk(); ok {
 		req, upTo = q, 32767
+	} else if q, ok := a.dirAsk(); ok {
+		req, upTo = q, 32767
 	}
 	if req == nil {
 		req, upTo = a.request(v), 32767
@@ -416,6 +418,7 @@ func (a *asking) heed(resp kmsg.Response) {
 	}
 	a.heedProbe(resp)
 	a.heedCluster(resp)
+	a.heedDirs(resp)
 	switch p := resp.(type) {
 	case *kmsg.CreateTopicsResponse:
 		if len(p.Topics) == 1 && a.what == adminCreate {

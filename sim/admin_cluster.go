@@ -25,6 +25,7 @@ const (
 	adminClusterEnd
 	adminShorten // by whom leads the partition
 	adminShift   // another replica for a partition whose log has just been shortened
+	adminMoveDir // see dirs.go
 )
 
 // clusterAsk draws a request of this file, now and then.

@@ -289,7 +289,7 @@ func (r *run) whole() string {
 			}
 		}
 	}
-	return ""
+	return r.elsewhere()
 }
 
 // converged compares all copies of the quiet cluster (I30), and says what differs.

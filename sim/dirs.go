@@ -1,10 +1,14 @@
 package sim
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"klamm/core"
+	"klamm/core/log"
 )
 
 // This file is about the log directories of the nodes: how many there are, and what may befall one.
@@ -70,6 +74,86 @@ func (r *run) logDir(n *Node, p core.TopicPartition) string {
 		}
 	}
 	return all[0] + name
+}
+
+// dirOfLog is where a log lies that a node has.
+func dirOfLog(n *Node, l *log.Log) string {
+	p := l.Partition()
+	return n.Machine.(storeOwner).Store().Path(l.Place()) + "/" + p.Topic + "-" + strconv.Itoa(int(p.Partition)) + "/"
+}
+
+// placer is a broker that says in which directory a log is.
+type placer interface {
+	Directory(id log.LogID) core.TopicID
+}
+
+// elsewhere says which replica is in another directory than the metadata have it in; empty: none.
+func (r *run) elsewhere() string {
+	img := r.cluster.newest
+	for _, i := range r.cfg.topology.brokers() {
+		b, ok := r.w.Nodes[i].Machine.(placer)
+		if !ok || r.cfg.topology.places[i] < 2 {
+			continue
+		}
+		s := r.w.Nodes[i].Machine.(storeOwner).Store()
+		for t := range img.Topics() {
+			for _, p := range t.Partitions {
+				at := slices.Index(p.Replicas, core.NodeID(nodeID(i)))
+				id, found := s.Find(core.TopicPartition{Topic: t.Name, Partition: p.ID})
+				if at >= 0 && found && b.Directory(id) != p.Directories[at] {
+					return t.Name + "-" + strconv.Itoa(int(p.ID)) + " is in " + s.Path(s.Log(id).Place()) + " of " + r.w.Nodes[i].Name + ", and the metadata say something else"
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// dirAsk draws a request that moves a replica of the broker to another of its log directories, now and then.
+func (a *asking) dirAsk() (kmsg.Request, bool) {
+	r := a.r
+	if !slices.ContainsFunc(r.cfg.topology.places, func(n int) bool { return n > 1 }) || a.made < len(r.cfg.Topics) || a.repeat > 0 || a.session != 0 || r.stage >= stageCalm {
+		return nil, false
+	}
+	v := r.w.draw(siteDirs, a.entity, 1<<32)
+	if v&7 != 0 {
+		return nil, false
+	}
+	a.what = adminMoveDir
+	q := kmsg.NewPtrAlterReplicaLogDirsRequest()
+	for i := range 1 + int(v>>3&1) { // perhaps two at once
+		w := v >> (4 + 12*i)
+		d := kmsg.NewAlterReplicaLogDirsRequestDir()
+		d.Dir = dataDirs[w%DirsMax]
+		t := kmsg.NewAlterReplicaLogDirsRequestDirTopic()
+		switch topic := &r.cfg.Topics[w>>2%uint64(len(r.cfg.Topics))]; w >> 9 & 7 {
+		case 7:
+			t.Topic, t.Partitions = "churn"+string(rune('0'+w>>5%3)), []int32{0, 1}
+		case 6:
+			t.Topic, t.Partitions = "__consumer_offsets", []int32{0}
+		default:
+			t.Topic = topic.name
+			for p := range topic.partitions {
+				t.Partitions = append(t.Partitions, p)
+			}
+		}
+		d.Topics = append(d.Topics, t)
+		q.Dirs = append(q.Dirs, d)
+	}
+	return q, true
+}
+
+// heedDirs counts the moves that were granted.
+func (a *asking) heedDirs(resp kmsg.Response) {
+	if x, ok := resp.(*kmsg.AlterReplicaLogDirsResponse); ok {
+		for _, t := range x.Topics {
+			for _, p := range t.Partitions {
+				if p.ErrorCode == 0 {
+					a.r.w.Counts[AdminMoveDir]++
+				}
+			}
+		}
+	}
 }
 
 // dirOf is the log directory of a log's directory.

@@ -19,7 +19,7 @@ func (k FaultKind) canCome(nodes [2]int) bool {
 		return nodes[1] > 3
 	case WipeVoter, AdminReplaceVoter: // a quorum of two can do without none
 		return nodes[1] > 2
-	case DirFails:
+	case DirFails, AdminMoveDir:
 		return true
 	}
 	return k < IsolateBoth || nodes[1] > 2

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"klamm/checker"
@@ -253,6 +252,7 @@ func (r *run) lookCopy(at int, n *Node, m member, node *quorum.Node, l *log.Log)
 			r.oracle.Anew(x.c.at, int64(end), nodeID(at))
 		}
 		x.cuts = l.Cuts()
+		x.dir = dirOfLog(n, l)
 		r.loadCopy(at, n, l, x)
 	}
 	if s.Leads {
@@ -320,7 +320,7 @@ func (r *run) overdue(at int, n *Node, m member) {
 func (r *run) meet(at int, n *Node, l *log.Log, x *copySeen) {
 	p := l.Partition()
 	x.c = r.cluster.of(p, l.TopicID(), r.lossy(), r.cfg.Set.Replicate(), r.isCleaned(p.Topic))
-	x.dir = n.Machine.(member).Store().Path(l.Place()) + "/" + p.Topic + "-" + strconv.Itoa(int(p.Partition)) + "/"
+	x.dir = dirOfLog(n, l)
 	for i := range r.cluster.nodes[at].logs { // it was here before in this life, and was deleted
 		if o := &r.cluster.nodes[at].logs[i]; o != x && o.c == x.c {
 			x.c.Deleted(nodeID(at))

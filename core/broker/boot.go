@@ -312,6 +312,7 @@ func (b *Broker) hostAll(now core.Now, out *core.Out) {
 	for t := range b.img.Topics() {
 		b.host(now, t, out)
 	}
+	b.resumeMoves(now, out)
 }
 
 // belongs reports whether a log is that of a partition of the image. A log without a topic id was made by a crash between the

@@ -59,21 +59,24 @@ type Broker struct {
 	img   *image.Image // the committed metadata
 	parts partitions   // what this broker hosts of it
 
-	conns    connections
-	tasks    tasks
-	timers   core.Timers
-	ops      core.Ops[op] // table 1
-	sessions fetch.Cache
-	coords   coordinators // groups: see coordinators.go
-	txns     txns         // transactions: see txns.go
-	ids      producerIDs
-	verify   verifications
-	peers    peers      // the other nodes
-	reign    reign      // the quorum, as seen here
-	life     lifecycle  // of the broker role
-	assign   assigning  // what the controller is to be told of directories
-	repl     replicator // followers here, and what their leaders ask of the controller
-	creating []creating // sorted by name
+	conns     connections
+	tasks     tasks
+	timers    core.Timers
+	ops       core.Ops[op] // table 1
+	sessions  fetch.Cache
+	coords    coordinators // groups: see coordinators.go
+	txns      txns         // transactions: see txns.go
+	ids       producerIDs
+	verify    verifications
+	peers     peers     // the other nodes
+	reign     reign     // the quorum, as seen here
+	life      lifecycle // of the broker role
+	moves     []move    // between log directories, in the order in which they were asked for
+	wishes    []wish    // of clients, for replicas that are not here yet
+	throttles throttles
+	assign    assigning  // what the controller is to be told of directories
+	repl      replicator // followers here, and what their leaders ask of the controller
+	creating  []creating // sorted by name
 	creations,
 	forwards uint64 // of this life
 	counts counters

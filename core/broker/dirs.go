@@ -146,13 +146,21 @@ func (b *Broker) dirDeadline() core.Time {
 	return next
 }
 
-// chooseTwins decides between two logs of one partition: the metadata say which directory the replica is in. The other one is of a
-// directory that had failed before the log was moved out of it, and is set aside.
+// chooseTwins decides between two logs of one partition: the one that knows of the newer leadership, or is longer, has what the other
+// one has, and more. If they are alike, the metadata say which directory the replica is in. The other one is of a directory that
+// failed as the log was moved out of it, or before, and is set aside. One that cannot be read is not passed over for one that can.
 func (b *Broker) chooseTwins(now core.Now, out *core.Out) {
 	for _, id := range b.store.Twins() {
 		tp := b.store.Log(id).Partition()
 		x := b.img.Partition(tp.Topic, tp.Partition)
-		if x != nil && b.directoryIn(x) == b.dirOf(id) && b.store.Log(id).Online() {
+		l, of := b.store.Log(id), log.NoLog
+		if found, ok := b.store.Find(tp); ok {
+			of = found
+		}
+		o := b.store.Log(of)
+		told := x != nil && b.directoryIn(x) == b.dirOf(id)
+		newer := l.Epoch() > o.Epoch() || l.Epoch() == o.Epoch() && (l.End() > o.End() || l.End() == o.End() && told)
+		if x != nil && l.TopicID() == b.img.Topic(tp.Topic).ID && (o.TopicID() != l.TopicID() || l.Online() && o.Online() && newer || (!l.Online() || !o.Online()) && told) {
 			b.store.Choose(id)
 		}
 	}

@@ -1,15 +1,111 @@
 package broker
 
 import (
+	"slices"
+	"strconv"
+
 	"klamm/core"
+	"klamm/core/image"
+	"klamm/core/log"
+	"klamm/core/replica"
+	"klamm/core/wire"
 )
 
-// toldDir is the directory of which the controller is to know: that in which the replica is, unless its log cannot be served while the
-// directory can.
+// move is a replica of this broker on its way to another of its log directories (KIP-113): a future log there follows the replica's
+// log, as a follower follows its leader, and takes its place in the end.
+//
+//	waiting   for its turn, or for the replica's log to be online
+//	making    the future log is being made or loaded
+//	copying   it follows
+//	telling   it has caught up once: the controller is told that the replica is in the new directory (KIP-858), the copying goes on
+//	swapping  the metadata say so and little is missing: the log takes no appends until the future log has its place
+//
+// What may come between any two: the replica's log is cut, restarted, led or followed in another epoch: the future log finds that out as
+// any follower does. It fails, or is deleted: the move ends. The future log fails: likewise, and the controller is told what is
+// so. A client wants another directory: the future log is dropped, and a new one is made, at the end of a swap that cannot be
+// called back. A crash: the future log is found at the next start and goes on following.
+type move struct {
+	log      log.LogID // of the replica
+	tp       core.TopicPartition
+	to       int // the place of the directory
+	then     int // where to after a swap that could not be called back; negative: nowhere
+	future   log.LogID
+	stage    moveStage
+	follower *replica.Follower
+	ticket   log.Ticket // of the read under way,
+	place    replica.Place
+	all      bool      // it takes all that there was,
+	near     bool      // and so did one before: little is missing
+	until    core.Time // of the swap
+	nextAt   core.Time
+}
+
+type moveStage uint8
+
+const (
+	moveWaiting moveStage = iota
+	moveMaking
+	moveCopying
+	moveTelling
+	moveSwapping
+)
+
+// Bounds of this file.
+const (
+	// MovesAtOnce bounds the future logs that are filled at a time; each holds what one read has brought.
+	MovesAtOnce = 8
+	// WishesMax bounds the directories that clients want for replicas which are not here yet. Those beyond are forgotten, the oldest first.
+	WishesMax = 10000
+	// moveBytes is what one read takes.
+	moveBytes = 1 << 20
+	// swapWait bounds how long a log takes no appends while the rest of it is copied.
+	swapWait = core.Second
+	// everyEpoch is above the epochs of all batches: what a future log is given by its own broker is believed.
+	everyEpoch core.Epoch = 1<<31 - 1
+)
+
+// wish is the directory that a client wants for a replica that is not here yet.
+type wish struct {
+	tp core.TopicPartition
+	to int
+}
+
+// wished is the place of the directory that a client wants for a replica that is not here yet; negative if there is none.
+func (b *Broker) wished(tp core.TopicPartition) int {
+	at := slices.IndexFunc(b.wishes, func(w wish) bool { return w.tp == tp })
+	if at < 0 || b.dirs[b.wishes[at].to].why != "" {
+		return -1
+	}
+	return b.wishes[at].to
+}
+
+// wish notes what a client wants; a later wish replaces an earlier one.
+func (b *Broker) wish(tp core.TopicPartition, to int) {
+	b.wishGranted(tp)
+	if len(b.wishes) >= WishesMax {
+		b.wishes = slices.Delete(b.wishes, 0, 1)
+	}
+	b.wishes = append(b.wishes, wish{tp, to})
+}
+
+func (b *Broker) wishGranted(tp core.TopicPartition) {
+	b.wishes = slices.DeleteFunc(b.wishes, func(w wish) bool { return w.tp == tp })
+}
+
+// moving is the index of the move of a replica; negative if there is none.
+func (b *Broker) moving(id log.LogID) int {
+	return slices.IndexFunc(b.moves, func(m move) bool { return m.log == id })
+}
+
+// toldDir is the directory of which the controller is to know: that in which the replica is, or will be in a moment, unless its log
+// cannot be served while the directory can.
 func (b *Broker) toldDir(h *hosted) core.TopicID {
+	at := b.moving(h.log)
 	switch {
 	case h.offline() && b.dirs[b.store.Log(h.log).Place()].why == "":
 		return dirDamaged
+	case at >= 0 && b.moves[at].stage >= moveTelling:
+		return b.dirs[b.moves[at].to].id
 	case h.anew:
 		if x := b.img.Partition(h.tp.Topic, h.tp.Partition); x != nil && b.directoryIn(x) == dirDamaged {
 			return dirLost
@@ -18,7 +114,336 @@ func (b *Broker) toldDir(h *hosted) core.TopicID {
 	return b.dirOf(h.log)
 }
 
-// wished is the place of the directory that a client wants for a replica that is not here yet; negative if there is none.
-func (b *Broker) wished(core.TopicPartition) int { return -1 }
+// moveTo has a replica moved to the directory at a place.
+func (b *Broker) moveTo(now core.Now, h *hosted, to int, out *core.Out) {
+	at := b.moving(h.log)
+	here := b.store.Log(h.log).Place() == to
+	switch {
+	case at >= 0 && b.moves[at].to == to:
+		b.moves[at].then = -1
+		return
+	case at >= 0 && !b.dropMove(now, at, out):
+		b.moves[at].then = to // the swap comes first
+		return
+	case here:
+		b.checkDir(h)
+		return
+	}
+	out.Mark("broker.move-begins")
+	b.moves = append(b.moves, move{log: h.log, tp: h.tp, to: to, then: -1, future: log.NoLog, nextAt: core.Never})
+	b.stepMoves(now, out)
+}
 
-func (b *Broker) wishGranted(core.TopicPartition) {}
+// dropMove ends a move before its time. False: it is too late for that.
+func (b *Broker) dropMove(now core.Now, at int, out *core.Out) bool {
+	m := &b.moves[at]
+	if m.stage == moveSwapping && !b.store.CancelReplace(m.future) {
+		return false
+	}
+	if m.future != log.NoLog && b.dirs[m.to].why == "" {
+		b.store.Delete(now, m.future, out)
+	}
+	id := m.log
+	b.moves = slices.Delete(b.moves, at, at+1)
+	if h := b.parts.at(id); h != nil {
+		b.checkDir(h)
+	}
+	return true
+}
+
+// endMove forgets the move of a replica that is given up; its future log goes with it.
+func (b *Broker) endMove(now core.Now, id log.LogID, out *core.Out) {
+	if at := b.moving(id); at >= 0 {
+		m := b.moves[at]
+		b.moves = slices.Delete(b.moves, at, at+1)
+		if m.future != log.NoLog && b.dirs[m.to].why == "" {
+			b.store.Delete(now, m.future, out)
+		}
+	}
+}
+
+// resumeMoves goes on with the moves of a former life, of which the future logs tell. One that belongs to nothing here goes.
+func (b *Broker) resumeMoves(now core.Now, out *core.Out) {
+	for _, id := range b.store.Futures() {
+		f := b.store.Log(id)
+		of, found := b.store.Find(f.Partition())
+		h := b.parts.at(of)
+		if !found || h == nil || h.gone || f.TopicID() != h.id || f.Offline() != "" || b.store.Log(of).Place() == f.Place() || b.moving(of) >= 0 {
+			if b.dirs[f.Place()].why == "" {
+				out.Mark("broker.future-log-dropped")
+				b.store.Delete(now, id, out)
+			}
+			continue
+		}
+		out.Mark("broker.move-resumes")
+		b.moves = append(b.moves, move{log: of, tp: h.tp, to: f.Place(), then: -1, future: id, stage: moveMaking, nextAt: core.Never})
+	}
+	b.stepMoves(now, out)
+}
+
+// movesNext is when a move has something to do by itself.
+func (b *Broker) movesNext() core.Time {
+	next := core.Never
+	if b.copies() {
+		for i := range b.moves {
+			next = min(next, b.moves[i].nextAt)
+		}
+	}
+	return next
+}
+
+// movesTick goes on with moves whose time has come.
+func (b *Broker) movesTick(now core.Now, out *core.Out) {
+	for i := range b.moves {
+		if m := &b.moves[i]; m.nextAt <= now.Mono {
+			m.nextAt = core.Never
+			if m.stage == moveSwapping && now.Mono >= m.until && b.store.CancelReplace(m.future) {
+				out.Mark("broker.swap-called-back")
+				m.stage, m.near = moveTelling, false
+			}
+		}
+	}
+	b.stepMoves(now, out)
+}
+
+// moveChanged takes in what a log reports that is moved, or is moved to. It reports whether that was nobody else's business.
+func (b *Broker) moveChanged(now core.Now, c log.Change, out *core.Out) bool {
+	if len(b.moves) == 0 {
+		return false
+	}
+	at := slices.IndexFunc(b.moves, func(m move) bool { return m.log == c.ID || m.future == c.ID })
+	if at < 0 {
+		return false
+	}
+	m := &b.moves[at]
+	own := m.future == c.ID
+	switch {
+	case c.What == log.Bytes && c.Ticket == m.ticket && !own:
+		m.ticket = 0
+		b.moveRead(now, m, c, out)
+		own = true
+	case c.What == log.Failed && own:
+		out.Mark("broker.move-failed")
+		b.note(now, core.Warn, "the move of "+name(m.tp)+" to "+b.dirs[m.to].path+" has failed: "+c.Note, out)
+		b.dropMove(now, at, out)
+	case c.What == log.Failed:
+		b.dropMove(now, at, out)
+	case c.What == log.Unswapped:
+		if m.stage == moveSwapping {
+			m.stage, m.near = moveTelling, false
+		}
+		own = true
+	case c.What == log.Replaced:
+		b.moved(now, at, out)
+		own = true
+	case c.What == log.Truncated && own && m.follower != nil:
+		m.follower.Cut()
+	}
+	b.stepMoves(now, out)
+	return own
+}
+
+func name(tp core.TopicPartition) string { return tp.Topic + "-" + strconv.Itoa(int(tp.Partition)) }
+
+// moved ends a move: the replica is in its new directory.
+func (b *Broker) moved(now core.Now, at int, out *core.Out) {
+	m := b.moves[at]
+	b.moves = slices.Delete(b.moves, at, at+1)
+	out.Mark("broker.move-ends")
+	b.note(now, core.Info, name(m.tp)+" is in "+b.dirs[m.to].path+" now", out)
+	h := b.parts.at(m.log)
+	if h == nil || h.gone {
+		return
+	}
+	b.store.SetConfig(now, h.log, b.logConfig(h), out)
+	b.checkDir(h)
+	if m.then >= 0 {
+		b.moveTo(now, h, m.then, out)
+	}
+}
+
+// stepMoves goes on with every move that can go on.
+func (b *Broker) stepMoves(now core.Now, out *core.Out) {
+	if !b.copies() {
+		return
+	}
+	busy := 0
+	for i := range b.moves {
+		m := &b.moves[i]
+		if m.stage == moveWaiting && busy < MovesAtOnce {
+			b.beginMove(now, m, out)
+		}
+		if m.stage > moveWaiting {
+			busy++
+			b.stepMove(now, m, out)
+		}
+	}
+}
+
+// beginMove has the future log made.
+func (b *Broker) beginMove(now core.Now, m *move, out *core.Out) {
+	c := b.store.Log(m.log)
+	if !c.Online() || c.Busy() || c.TopicID().IsZero() || b.dirs[m.to].why != "" || b.store.Has(m.to, m.tp) {
+		return
+	}
+	m.future, m.stage = b.store.CreateFuture(now, m.log, m.to, out), moveMaking
+}
+
+// stepMove goes on with one move.
+func (b *Broker) stepMove(now core.Now, m *move, out *core.Out) {
+	f, c := b.store.Log(m.future), b.store.Log(m.log)
+	if !f.Online() || f.Busy() || !c.Online() || c.Busy() {
+		return
+	}
+	if m.stage == moveMaking {
+		m.stage = moveCopying
+		var first replica.Step
+		m.follower, first = replica.Follow(b.cfg.NodeID, everyEpoch, b.ownOf(m.future))
+		b.moveAct(now, m, first, out)
+		return
+	}
+	if m.stage == moveSwapping && f.Swapping() && f.End() == c.End() && f.Start() == c.Start() {
+		return // the store goes on by itself
+	}
+	b.copyOn(now, m, f, c, out)
+	if m.stage == moveTelling && m.near && b.isTold(m) {
+		if b.store.Replace(now, m.future, out) == log.AppendOK {
+			m.stage, m.until = moveSwapping, now.Mono.After(swapWait)
+			m.nextAt = min(m.nextAt, m.until)
+		}
+	}
+}
+
+// isTold reports whether the metadata have the replica where it is going.
+func (b *Broker) isTold(m *move) bool {
+	x := b.img.Partition(m.tp.Topic, m.tp.Partition)
+	return x != nil && (b.img.Feature("metadata.version") < levelDirectories || b.directoryIn(x) == b.dirs[m.to].id)
+}
+
+// copyOn reads what comes next.
+func (b *Broker) copyOn(now core.Now, m *move, f, c *log.Log, out *core.Out) {
+	if m.ticket != 0 {
+		return
+	}
+	place, ok := m.follower.Place(now.Mono, b.ownOf(m.future))
+	if !ok {
+		m.nextAt = min(m.nextAt, m.follower.Next())
+		return
+	}
+	a := replica.Answer{High: c.High(), Start: c.Start()}
+	switch {
+	case place.Offset < c.Start() || place.Offset > c.End():
+		a.Code = wire.OffsetOutOfRange
+	case place.Last >= 0:
+		epoch, end := b.store.EpochEnd(m.log, place.Last)
+		switch {
+		case epoch < 0 || end < 0:
+			a.Code = wire.OffsetOutOfRange
+		case epoch < place.Last || end < place.Offset:
+			a.Diverged, a.DivergeEpoch, a.DivergeEnd = true, epoch, end
+		}
+	}
+	m.place = place
+	if a.Code == wire.None && !a.Diverged {
+		if place.Offset < c.Written() {
+			if wait := b.throttles.moves.wait(now.Mono, b.moveRate()); wait > 0 && m.stage != moveSwapping {
+				m.nextAt = min(m.nextAt, now.Mono.After(wait))
+				return
+			}
+			m.ticket = b.store.ReadAt(now, m.log, place.Offset, c.Written(), moveBytes, out)
+			return
+		}
+		b.caughtUp(now, m, f, c, out)
+		return
+	}
+	b.moveAct(now, m, m.follower.Answered(now.Mono, b.ownOf(m.future), place.Offset, &a, b.endsOf(m.future)), out)
+}
+
+// caughtUp is reached whenever a future log holds all that there is to read.
+func (b *Broker) caughtUp(now core.Now, m *move, f, c *log.Log, out *core.Out) {
+	b.moveFacts(now, m, c.High(), c.Start(), out)
+	if m.near = true; m.stage != moveCopying {
+		return
+	}
+	m.stage = moveTelling
+	if h := b.parts.at(m.log); h != nil {
+		b.checkDir(h)
+		b.assignSend(now, out)
+	}
+}
+
+// moveRead takes what a read of the replica's log has brought.
+func (b *Broker) moveRead(now core.Now, m *move, c log.Change, out *core.Out) {
+	if m.follower == nil {
+		return
+	}
+	if c.Err != core.OK {
+		b.moveAct(now, m, m.follower.Lost(now.Mono), out)
+		return
+	}
+	l := b.store.Log(m.log)
+	a := replica.Answer{High: l.High(), Start: l.Start(), Batches: c.Data}
+	b.throttles.moves.record(now.Mono, int64(len(c.Data)))
+	b.moveAct(now, m, m.follower.Answered(now.Mono, b.ownOf(m.future), m.place.Offset, &a, b.endsOf(m.future)), out)
+}
+
+// moveAct does what the follower decided.
+func (b *Broker) moveAct(now core.Now, m *move, s replica.Step, out *core.Out) {
+	failed := log.AppendOK
+	switch s.Act {
+	case replica.Append:
+		if failed = b.store.AppendExact(now, m.future, s.Batches, out); failed == log.AppendOK {
+			m.near = b.store.Log(m.future).End() >= b.store.Log(m.log).Safe()
+			b.moveFacts(now, m, s.High, s.Start, out)
+		}
+	case replica.Cut:
+		out.Mark("broker.future-log-cut")
+		m.near = false
+		failed = b.store.Truncate(now, m.future, s.At, out)
+	case replica.Begin:
+		m.near = false
+		failed = b.store.Restart(now, m.future, s.At, out)
+	case replica.AskStart:
+		b.moveAct(now, m, m.follower.Starts(b.ownOf(m.future), b.store.Log(m.log).Start()), out)
+		return
+	case replica.AskEpoch:
+		epoch, end := b.store.EpochEnd(m.log, s.Epoch)
+		if s.Epoch == everyEpoch {
+			epoch, end = b.store.Log(m.log).Epoch(), b.store.Log(m.log).End()
+		}
+		b.moveAct(now, m, m.follower.Ended(now.Mono, b.ownOf(m.future), epoch, end, b.endsOf(m.future)), out)
+		return
+	}
+	if failed != log.AppendOK {
+		m.follower.Cut()
+		m.follower.Lost(now.Mono)
+	}
+	m.nextAt = min(m.nextAt, m.follower.Next())
+}
+
+// moveFacts gives a future log what else there is to know of the replica's log.
+func (b *Broker) moveFacts(now core.Now, m *move, high, start core.Offset, out *core.Out) {
+	own := b.ownOf(m.future)
+	if to := own.HighFrom(high); to > own.High {
+		b.store.SetHigh(now, m.future, to, out)
+	}
+	if f := b.store.Log(m.future); start > f.Starting() && f.High() > f.Start() {
+		b.store.DeleteBefore(now, m.future, min(start, f.High()), out)
+	}
+}
+
+// ownOf is what the decisions of a follower rest on.
+func (b *Broker) ownOf(id log.LogID) replica.Own {
+	l := b.store.Log(id)
+	return replica.Own{Start: l.Start(), End: l.End(), Safe: l.Safe(), High: l.High(), Last: l.EpochBelow(l.End())}
+}
+
+// endsOf is a log's own table of epochs.
+func (b *Broker) endsOf(id log.LogID) func(core.Epoch) (core.Epoch, core.Offset) {
+	return func(e core.Epoch) (core.Epoch, core.Offset) { return b.store.EpochEnd(id, e) }
+}
+
+// hostsHere reports whether the metadata have a replica of a partition here.
+func (b *Broker) hostsHere(x *image.Partition) bool {
+	return x != nil && slices.Contains(x.Replicas, b.cfg.NodeID)
+}

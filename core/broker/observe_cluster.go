@@ -26,3 +26,6 @@ func (b *Broker) Leading(id log.LogID) *replica.Leader {
 	}
 	return nil
 }
+
+// Directory is the id of the directory in which a log is.
+func (b *Broker) Directory(id log.LogID) core.TopicID { return b.dirOf(id) }

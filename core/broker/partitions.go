@@ -424,6 +424,7 @@ func (b *Broker) giveUp(now core.Now, h *hosted, out *core.Out) {
 	h.gone = true
 	b.stopFollowing(h)
 	h.leader = nil
+	b.endMove(now, h.log, out)
 	b.store.Delete(now, h.log, out)
 	b.roleChanged(h)
 }

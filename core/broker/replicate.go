@@ -150,6 +150,7 @@ func (b *Broker) replicationTick(now core.Now, out *core.Out) {
 		f.resting = kept
 	}
 	b.isrTick(now, out)
+	b.movesTick(now, out)
 	b.replicate(now, out)
 	if path := b.failureLate(now); path != "" {
 		b.fatal("log directory "+path+" has failed, and no controller could be told within log.dir.failure.timeout.ms: this node stops, so that others can take over what lies there", out)
@@ -158,7 +159,7 @@ func (b *Broker) replicationTick(now core.Now, out *core.Out) {
 
 // replicationNext is when the next Tick is needed.
 func (b *Broker) replicationNext() core.Time {
-	next := min(b.isrNext(), b.assignNext(), b.dirDeadline())
+	next := min(b.isrNext(), b.assignNext(), b.dirDeadline(), b.movesNext())
 	for i := range b.repl.fetchers {
 		f := &b.repl.fetchers[i]
 		for _, id := range f.resting {

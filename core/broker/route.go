@@ -109,6 +109,8 @@ func (b *Broker) routeAdmin(now core.Now, r request, body kmsg.Request, out *cor
 		b.describeConfigs(now, r, q, out)
 	case *kmsg.DescribeLogDirsRequest:
 		b.describeLogDirs(now, r, q, out)
+	case *kmsg.AlterReplicaLogDirsRequest:
+		b.alterReplicaLogDirs(now, r, q, out)
 	case *kmsg.DescribeClusterRequest:
 		b.describeCluster(now, r, q, out)
 	case *kmsg.DescribeTopicPartitionsRequest:

@@ -130,7 +130,7 @@ func (b *Broker) logChanged(now core.Now, c log.Change, out *core.Out) {
 		b.deliver(result{key: waitKey{kind: waitTicket, id: uint64(c.Ticket)}, err: c.Err, data: c.Data, offset: c.Offset, timestamp: c.Timestamp, epoch: c.Epoch})
 	}
 	h := b.parts.at(c.ID)
-	if h == nil {
+	if own := b.moveChanged(now, c, out); own || h == nil {
 		return
 	}
 	switch c.What {

@@ -33,7 +33,7 @@ func TestDefinitionsAreSound(t *testing.T) {
 		}
 	}
 	require.Len(t, TopicDefs(), 34)
-	require.Len(t, BrokerDefs(), 360)
+	require.Len(t, BrokerDefs(), 363)
 	require.Len(t, GroupDefs(), 17)
 	require.True(t, slices.IsSortedFunc(topicDocs, func(a, b Property) int { return strings.Compare(a.Name, b.Name) }))
 	for i := range TopicDefs() {

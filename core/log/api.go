@@ -127,12 +127,14 @@ const (
 	Stopped               // the Store is stopped; Note is empty if the stop was clean
 	Booted                // every log is loaded or offline
 	Rotten                // the scrub has found something wrong in the segment whose base is Offset; Note says where. Nothing is done about it: see SuspectFrom
+	Replaced              // a future log has taken the place of this one, and its id
+	Unswapped             // nothing came of Replace
 	Lost                  // of the directory Dir, which cannot be used any more, with all logs in it; Note says why
 	whatCount
 )
 
 var whatNames = [whatCount]string{
-	"loaded", "failed", "written", "durable", "start", "truncated", "gone", "sought", "time-found", "bytes", "stopped", "booted", "rotten", "lost",
+	"loaded", "failed", "written", "durable", "start", "truncated", "gone", "sought", "time-found", "bytes", "stopped", "booted", "rotten", "replaced", "unswapped", "lost",
 }
 
 func (w What) String() string {

@@ -94,7 +94,7 @@ func follows(l *Log, v batch.View, next core.Offset) bool {
 func (s *Store) appendable(id LogID) (*Log, AppendError) {
 	l := s.live(id)
 	switch {
-	case l != nil && l.state == online && l.cut == nil && !s.stop.on:
+	case l != nil && l.state == online && l.cut == nil && l.fills() && !s.stop.on:
 		return l, AppendOK
 	case l != nil && (l.state == online || l.reload):
 		return nil, LogBusy
@@ -153,7 +153,7 @@ func (s *Store) wrote(now core.Now, l *Log, k uint64, out *core.Out) {
 
 // wanted is the offset up to which the log is to be synced.
 func (s *Store) wanted(l *Log) core.Offset {
-	if l.cfg.Durability == Synced || s.stop.on || l.cut != nil {
+	if l.cfg.Durability == Synced || s.stop.on || l.cut != nil || l.move != moveNone {
 		return l.written
 	}
 	return min(l.written, max(l.active().base, l.flushTo)) // a rolled segment is always synced

@@ -93,7 +93,7 @@ func (d *dirt) share() int64 {
 
 // cleanable reports whether a log is one for the cleaner.
 func (l *Log) cleanable() bool {
-	return l.state == online && l.known && l.cfg.Compact && l.cut == nil && l.clean == nil && l.uncleanable == "" && l.gapsSaved && l.p.Topic != metadataTopic
+	return l.state == online && l.known && l.cfg.Compact && l.cut == nil && l.clean == nil && l.move == moveNone && l.uncleanable == "" && l.gapsSaved && l.p.Topic != metadataTopic
 }
 
 // dirt looks at a log. Only whole segments are cleaned: none with an offset that is not committed and decided, that a crash may

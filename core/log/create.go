@@ -49,8 +49,8 @@ func (s *Store) beginCreate(l *Log, out *core.Out) {
 // nameTaken reports whether a deleted log of this name still has its directory: making ours would not be ordered
 // after its rename.
 func (s *Store) nameTaken(l *Log) bool {
-	for _, m := range s.logs[:l.id] {
-		if m != nil && m.state == deleting && m.dir == l.dir && !m.made.parent {
+	for _, id := range s.slots[:l.slot] {
+		if m := s.logs[id]; m != nil && m.state == deleting && m.dir == l.dir && !m.made.parent {
 			return true
 		}
 	}
@@ -67,7 +67,7 @@ func (s *Store) made(now core.Now, l *Log, out *core.Out) {
 }
 
 func (s *Store) putTopic(l *Log, out *core.Out) {
-	s.put(put{what: putTopic, log: l.id, replace: true, dir: l.dir, path: l.dir + "/" + topicFile}, formatTopic(l.topic), out)
+	s.put(put{what: putTopic, log: l.slot, replace: true, dir: l.dir, path: l.dir + "/" + topicFile}, formatTopic(l.topic), out)
 }
 
 // creating goes on when the last part of a new log is durable.

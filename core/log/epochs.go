@@ -31,9 +31,15 @@ func (l *Log) begin(epoch core.Epoch, start core.Offset) {
 
 // BeginEpoch opens a leader's epoch at the log's end (KIP-101).
 func (s *Store) BeginEpoch(now core.Now, id LogID, epoch core.Epoch, out *core.Out) {
-	if l := s.live(id); l != nil && l.state == online {
-		l.begin(epoch, l.end)
-		s.saveEpochs(l, out)
+	l := s.live(id)
+	if l == nil || l.state != online {
+		return
+	}
+	l.begin(epoch, l.end)
+	s.saveEpochs(l, out)
+	if f := s.taker(l); f != nil && l.as == current { // what it was given of epochs is out of date
+		f.begin(epoch, f.end)
+		s.saveEpochs(f, out)
 	}
 }
 
@@ -97,11 +103,14 @@ func (s *Store) dropEpochs(l *Log, end core.Offset, out *core.Out) {
 
 // saveEpochs replaces the epoch file if it lags and is not being replaced.
 func (s *Store) saveEpochs(l *Log, out *core.Out) {
+	if l.move == moveRename || l.move == moveEntry { // its directory is being renamed
+		return
+	}
 	if l.epochsPut || l.Epoch() <= l.epochsSaved && !l.epochsDirty {
 		return
 	}
 	l.epochsPut, l.epochsDirty = true, false
-	s.put(put{what: putEpochs, log: l.id, epoch: l.Epoch(), replace: true, dir: l.dir, path: l.dir + "/" + epochFile}, formatEpochs(l.epochs), out)
+	s.put(put{what: putEpochs, log: l.slot, epoch: l.Epoch(), replace: true, dir: l.dir, path: l.dir + "/" + epochFile}, formatEpochs(l.epochs), out)
 }
 
 func formatEpochs(entries []epochEntry) []byte {

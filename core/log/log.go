@@ -85,6 +85,9 @@ type Log struct {
 	reload bool // it is being loaded after a cut, not at boot
 	placed bool // its place among the loads at boot has been given back: it was found damaged
 	cut    *cut
+
+	slot LogID     // its place among all logs, which is its for life: what is in flight names it
+	move movePhase // of a move to another directory
 }
 
 // doubt is a range of bytes of the segment with base seg, whole batches that the scan has verified.

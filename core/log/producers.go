@@ -284,5 +284,5 @@ func parseSnapshot(b []byte) ([]*producer, bool) {
 
 // saveProducers writes the snapshot of the table below offset at, as part of the seal of the segment with this base.
 func (s *Store) saveProducers(l *Log, at, base core.Offset, out *core.Out) {
-	s.put(put{what: putSeal, replace: true, log: l.id, n: base, dir: l.dir, path: segmentPath(l.dir, at, ".snapshot")}, formatSnapshot(l.producers), out)
+	s.put(put{what: putSeal, replace: true, log: l.slot, n: base, dir: l.dir, path: segmentPath(l.dir, at, ".snapshot")}, formatSnapshot(l.producers), out)
 }

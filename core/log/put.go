@@ -55,7 +55,7 @@ func (s *Store) put(p put, data []byte, out *core.Out) {
 	}
 	p.used, p.stage, p.file = true, putWrite, s.file()
 	s.puts[slot] = p
-	if l := s.live(p.log); l != nil {
+	if l := s.slot(p.log); l != nil {
 		l.inFlight++
 	}
 	path := p.path
@@ -112,7 +112,7 @@ func (s *Store) putEnd(now core.Now, slot uint32, err core.Errno, out *core.Out)
 	case putMarker:
 		s.marked(p.place, err)
 	default:
-		if l := s.live(p.log); l != nil {
+		if l := s.slot(p.log); l != nil {
 			l.inFlight--
 			s.putFor(now, l, &p, err, out)
 			s.settle(now, l, out)
@@ -149,6 +149,14 @@ func (s *Store) putFor(now core.Now, l *Log, p *put, err core.Errno, out *core.O
 	s.drained(now, l, out)
 	s.cutReady(now, l, out)
 	s.stopStep(now, out)
+}
+
+// slot is the log that an effect or a put is for, if it is for one.
+func (s *Store) slot(at LogID) *Log {
+	if at < 0 {
+		return nil
+	}
+	return s.logs[s.slots[at]]
 }
 
 // decimal writes n with leading zeros, 20 digits wide: Kafka's form of an offset in a file name.

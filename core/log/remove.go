@@ -25,6 +25,7 @@ func (s *Store) giveUp(now core.Now, id LogID, suffix string, out *core.Out) {
 	if l == nil || l.state == deleting {
 		return
 	}
+	s.unmove(l)
 	s.forget(l)
 	s.forsake(now, l.place, l.p, l.rows())
 	if l.state == creating && !l.made.begun {
@@ -95,6 +96,7 @@ func (s *Store) gone(now core.Now, l *Log, err core.Errno, out *core.Out) {
 	if m := s.within(l.place, l.p); m != nil {
 		s.beginCreate(m, out)
 	}
+	s.yielded(now, l, out)
 }
 
 func (s *Store) removeLater(now core.Now, r removal, delay core.Time) {

@@ -96,7 +96,7 @@ func (s *Store) forgetEpochs(l *Log, out *core.Out) {
 	l.load.stage = loadForget
 	l.epochs, l.epochsPut, l.epochsDirty = nil, true, false
 	l.forgetProducers()
-	s.put(put{what: putEpochs, log: l.id, epoch: -1, replace: true, dir: l.dir, path: l.dir + "/" + epochFile}, formatEpochs(nil), out)
+	s.put(put{what: putEpochs, log: l.slot, epoch: -1, replace: true, dir: l.dir, path: l.dir + "/" + epochFile}, formatEpochs(nil), out)
 }
 
 // wipe removes every file that tells of records. Others, such as the quorum's, are not the log's.

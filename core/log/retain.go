@@ -9,7 +9,7 @@ import (
 // to is out of range, or the log is being cut.
 func (s *Store) DeleteBefore(now core.Now, id LogID, to core.Offset, out *core.Out) bool {
 	l := s.live(id)
-	if l == nil || l.state != online || to > l.high || to < l.start || l.cut != nil {
+	if l == nil || l.state != online || to > l.high || to < l.start || l.cut != nil || !l.fills() {
 		return false
 	}
 	s.raiseStart(now, l, to, out)
@@ -84,7 +84,7 @@ func (s *Store) retain(now core.Now, out *core.Out) {
 }
 
 func (s *Store) retainLog(now core.Now, l *Log, out *core.Out) {
-	if !l.cfg.Delete || l.p.Topic == metadataTopic {
+	if !l.cfg.Delete || l.p.Topic == metadataTopic || l.move != moveNone {
 		return // the metadata log is cut by its snapshots alone
 	}
 	if to := s.retainTo(now, l, out); to > max(l.start, l.wantStart) {

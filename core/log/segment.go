@@ -200,12 +200,12 @@ func (s *Store) seal(l *Log, g *segment, out *core.Out) {
 	g.addTime()
 	g.indexLen, g.timesLen = int64(len(g.index)), int64(len(g.times))
 	g.seals += 2
-	s.put(put{what: putSeal, replace: true, log: l.id, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".index")}, g.index, out)
-	s.put(put{what: putSeal, replace: true, log: l.id, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".timeindex")}, g.times, out)
+	s.put(put{what: putSeal, replace: true, log: l.slot, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".index")}, g.index, out)
+	s.put(put{what: putSeal, replace: true, log: l.slot, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".timeindex")}, g.times, out)
 	if len(g.aborts) > 0 || g.txn { // one that is there may tell of a tail that was cut
 		g.txn = true
 		g.seals++
-		s.put(put{what: putSeal, replace: true, log: l.id, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".txnindex")}, formatTxnIndex(g.aborts), out)
+		s.put(put{what: putSeal, replace: true, log: l.slot, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".txnindex")}, formatTxnIndex(g.aborts), out)
 	}
 }
 

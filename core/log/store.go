@@ -15,7 +15,8 @@ type Store struct {
 	ops      core.Ops[op]
 	rand     core.Rand
 	nextFile core.FileID
-	logs     []*Log
+	logs     []*Log  // by id
+	slots    []LogID // by Log.slot
 	byName   map[Partition]LogID
 	order    []LogID
 	none     Log // what Log answers for those that are gone
@@ -77,6 +78,7 @@ const (
 	opClean                 // a step of the clean of log
 	opFirst                 // the first header of the segment with base n
 	opScrub                 // n: the file
+	opMove                  // a step of Replace
 )
 
 type timerKind = uint8
@@ -141,8 +143,8 @@ func (s *Store) live(id LogID) *Log {
 
 // enter gives a new log its id and has it found.
 func (s *Store) enter(l *Log) {
-	l.id = LogID(len(s.logs))
-	s.logs = append(s.logs, l)
+	l.id, l.slot = LogID(len(s.logs)), LogID(len(s.slots))
+	s.logs, s.slots = append(s.logs, l), append(s.slots, l.id)
 	s.register(l)
 }
 
@@ -172,7 +174,7 @@ func (s *Store) forget(l *Log) {
 // start enters an effect of a log; the log counts them, since its directory is not renamed under one.
 func (s *Store) start(l *Log, o op) core.Op {
 	l.inFlight++
-	o.log, o.cuts = l.id, l.cuts
+	o.log, o.cuts = l.slot, l.cuts
 	return s.ops.Start(o)
 }
 
@@ -198,7 +200,7 @@ func (s *Store) Done(now core.Now, ev *core.Event, out *core.Out) {
 		s.removalStep(now, o.slot, ev, out)
 		return
 	}
-	l := s.live(o.log)
+	l := s.slot(o.log)
 	core.Must(l != nil, "a log outlives its effects")
 	l.inFlight--
 	if o.kind == opSeek {
@@ -228,6 +230,9 @@ func (s *Store) settle(now core.Now, l *Log, out *core.Out) {
 	}
 	if l.inFlight == 0 && l.state == deleting {
 		s.rename(l, out)
+	}
+	if l.move != moveNone {
+		s.moveStep(now, l, out)
 	}
 	s.stopStep(now, out)
 }
@@ -265,6 +270,8 @@ func (s *Store) logDone(now core.Now, l *Log, o op, ev *core.Event, out *core.Ou
 		s.cleanStep(now, l, ev, out)
 	case opFirst:
 		s.firstHeader(now, l, core.Offset(o.n), ev)
+	case opMove:
+		s.moveNamed(now, l, out)
 	case opRename:
 		s.renamed(l, ev.Err, out)
 	case opRenamed:
@@ -279,7 +286,7 @@ var failures = [...]string{
 	opOpen: "cannot make a segment", opEntry: "cannot sync its directory", opWrite: "write failed", opSync: "sync failed",
 	opReread: "cannot read what is to be written anew", opRewrite: "write failed", opPut: "cannot write a file",
 	opSeek: "read failed", opLoose: "", opRename: "rename failed", opRenamed: "sync of the log directory failed",
-	opRemoval: "", opClean: "", opFirst: "", opScrub: "",
+	opRemoval: "", opClean: "", opFirst: "", opScrub: "", opMove: "cannot give a log that was moved its name",
 }
 
 // fail takes a log offline. What is above its durable end is believed from no read any more.
@@ -291,6 +298,7 @@ func (s *Store) fail(l *Log, why string, out *core.Out) {
 	wasLoading := l.loadsAtBoot()
 	l.state, l.why, l.load, l.cut = offline, why, nil, nil
 	s.dropClean(l, out)
+	s.unmove(l)
 	out.Note(core.Error, "log "+l.name()+" is offline: "+why)
 	s.changed(Change{ID: l.id, What: Failed, Note: why})
 	if wasLoading {

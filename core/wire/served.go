@@ -29,7 +29,7 @@ var servedKeys = [...]int16{
 	KeyHeartbeat, KeyLeaveGroup, KeySyncGroup, KeyDescribeGroups, KeyListGroups, KeyApiVersions, KeyCreateTopics,
 	KeyDeleteTopics, KeyDeleteRecords, KeyInitProducerId, KeyOffsetForLeaderEpoch, KeyAddPartitionsToTxn, KeyAddOffsetsToTxn,
 	KeyEndTxn, KeyWriteTxnMarkers, KeyTxnOffsetCommit, KeyDescribeConfigs, KeyAlterConfigs,
-	KeyDescribeLogDirs, KeyCreatePartitions, KeyDeleteGroups, KeyElectLeaders, KeyIncrementalAlterConfigs,
+	KeyAlterReplicaLogDirs, KeyDescribeLogDirs, KeyCreatePartitions, KeyDeleteGroups, KeyElectLeaders, KeyIncrementalAlterConfigs,
 	KeyAlterPartitionReassignments, KeyListPartitionReassignments, KeyOffsetDelete, KeyDescribeQuorum, KeyUpdateFeatures,
 	KeyDescribeCluster, KeyDescribeProducers, KeyUnregisterBroker, KeyDescribeTransactions, KeyListTransactions, KeyConsumerGroupHeartbeat,
 	KeyConsumerGroupDescribe,

@@ -402,7 +402,7 @@ func TestSplit(t *testing.T) {
 
 // Names, keys, versions and codes are Kafka's.
 func TestTables(t *testing.T) {
-	require.Len(t, wire.Keys(), 46)
+	require.Len(t, wire.Keys(), 47)
 	require.Len(t, wire.ControllerSide.Keys(), 29)
 	for _, side := range []wire.Side{wire.BrokerSide, wire.ControllerSide} {
 		for i, key := range side.Keys() {

@@ -1,0 +1,265 @@
+package log
+
+import (
+	"slices"
+
+	"klamm/core"
+)
+
+// # A log moves to another directory
+//
+// A future log (KIP-113) is a copy of a partition's log in another directory, with a directory name of its own. Whoever owns it fills
+// it with AppendExact, Truncate and Restart, as a follower fills its log. When it holds what the log holds, Replace has it take the
+// log's place:
+//
+//	drain    the log takes no appends any more, and the future log is filled until both have one end; what is in flight ends, and both
+//	         are durable
+//	adopt    the future log gets what batches do not tell: epochs in which nothing was written, producers whose batches are gone,
+//	         and rolls, so that a snapshot of the producers is in its files
+//	rename   its directory gets the name of the partition, and that is made durable
+//	yield    it is the partition's log from here on, and is read; the old one is given up, its directory renamed for deletion
+//	(end)    that is durable: it takes appends
+//
+// What a crash finds: up to the rename, the log and a future log, which is filled on. Until the old one's new name is durable, two
+// logs of one name, which are the same (see Choose): nothing is appended before that. Then one. Leader epochs that begin meanwhile are
+// noted in both. If the log or its directory fails, the other one stays what it was. The caller has told the controller of the
+// new directory before, and what is so then is told again.
+//
+// The two exchange their ids: whoever knows the log by its id goes on with the one that has taken its place.
+type movePhase uint8
+
+const (
+	moveNone movePhase = iota
+	moveDrain
+	moveAdopt
+	moveRename
+	moveEntry
+	moveYield
+)
+
+// CreateFuture makes a future log of a log, in the directory at a place, which is another one. Loaded, with its id, says when it may be
+// filled. It is empty and begins at offset 0.
+func (s *Store) CreateFuture(now core.Now, of LogID, at int, out *core.Out) LogID {
+	c := s.live(of)
+	core.Must(c != nil && c.as == current, "a future log is that of a partition's log")
+	core.Must(s.within(at, c.p) == nil, "there is one log of a partition in a directory")
+	cfg := c.cfg
+	cfg.Delete, cfg.Compact = false, false
+	l := &Log{p: c.p, topic: c.topic, cfg: cfg, known: true, state: creating, as: future, flushAt: core.Never, epochsSaved: -1}
+	d := &s.dirs[at]
+	l.place, l.dir = at, d.path+"/"+s.graveName(c.name(), futureSuffix)
+	s.enter(l)
+	if why := d.unusable(); why != "" {
+		s.fail(l, why, out)
+		return l.id
+	}
+	s.beginCreate(l, out)
+	return l.id
+}
+
+// FutureNameMax is how long the name of a partition may be, topic-partition, that a future log can be made of.
+const FutureNameMax = namesMax - 33 - len(futureSuffix)
+
+// taker is the future log that takes the place of a log, or nil. There may be others, in directories that are lost.
+func (s *Store) taker(c *Log) *Log {
+	for _, id := range s.aside {
+		if l := s.logs[id]; l.as == future && l.p == c.p && l.move != moveNone {
+			return l
+		}
+	}
+	return nil
+}
+
+// Futures lists the future logs.
+func (s *Store) Futures() (list []LogID) {
+	for _, id := range s.aside {
+		if s.logs[id].as == future {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+// Has reports whether a log of a partition is in the directory at a place, of whatever standing.
+func (s *Store) Has(at int, p Partition) bool { return s.within(at, p) != nil }
+
+// Swapping reports that the log is giving its place up, or taking one: nothing is appended.
+func (l *Log) Swapping() bool { return l.move != moveNone }
+
+// fills reports whether a log may be appended to as far as a swap goes: the future log of one that drains is still filled.
+func (l *Log) fills() bool { return l.move == moveNone || l.as == future && l.move == moveDrain }
+
+// Replace has a future log take the place of its partition's log, which is not appended to from here on: the caller sees to it that
+// little is missing in the future log, and goes on with that, or says CancelReplace. LogBusy: not now. Replaced, with the id
+// of the partition's log, says that the future log is it; Unswapped, that nothing came of it.
+func (s *Store) Replace(now core.Now, id LogID, out *core.Out) AppendError {
+	f := s.live(id)
+	core.Must(f != nil && f.as == future, "a future log replaces another one")
+	c := s.replaces(f)
+	switch {
+	case c == nil || c.state != online || f.state != online:
+		return LogOffline
+	case c.cut != nil || f.cut != nil || c.move != moveNone || f.move != moveNone || s.stop.on:
+		return LogBusy
+	case s.finalTaken(f):
+		return LogBusy
+	}
+	out.Mark("log.move")
+	s.giveUpClean(now, c, out)
+	c.move, f.move = moveDrain, moveDrain
+	s.pump(now, c, out)
+	s.pump(now, f, out)
+	s.moveStep(now, f, out)
+	return AppendOK
+}
+
+// CancelReplace ends a swap that has not come beyond its first stage. It reports false if it has.
+func (s *Store) CancelReplace(id LogID) bool {
+	f := s.live(id)
+	if f == nil || f.as != future || f.move != moveDrain {
+		return f == nil || f.move == moveNone
+	}
+	f.move = moveNone
+	if c := s.replaces(f); c != nil {
+		c.move = moveNone
+	}
+	return true
+}
+
+// replaces is the log that a future log is to replace, or nil.
+func (s *Store) replaces(f *Log) *Log {
+	id, ok := s.byName[f.p]
+	if !ok {
+		return nil
+	}
+	return s.logs[id]
+}
+
+func (s *Store) finalDir(f *Log) string { return s.dirs[f.place].path + "/" + f.name() }
+
+// finalTaken reports whether a log that is being deleted still has the directory that a future log is to get.
+func (s *Store) finalTaken(f *Log) bool {
+	dir := s.finalDir(f)
+	return slices.ContainsFunc(s.logs, func(m *Log) bool { return m != nil && m.state == deleting && m.dir == dir && !m.made.parent })
+}
+
+// moveQuiet reports whether nothing that changes the log's files is in flight, and all of it is durable.
+func (l *Log) moveQuiet() bool {
+	for _, g := range l.segs {
+		if g.seals > 0 || !g.entry {
+			return false
+		}
+	}
+	return l.clean == nil && l.writes.n == 0 && !l.busy && l.durable == l.end && !l.epochsPut && l.wantStart == l.start
+}
+
+// moveStep carries a swap on, whichever of the two logs has come forward.
+func (s *Store) moveStep(now core.Now, l *Log, out *core.Out) {
+	f, c := l, s.replaces(l)
+	if l.as == current {
+		f, c = s.taker(l), l
+	}
+	if c == nil || f == nil || f.move == moveNone {
+		return
+	}
+	switch f.move {
+	case moveDrain:
+		if !c.moveQuiet() || !f.moveQuiet() || f.end != c.end || f.start != c.start || f.EpochBelow(f.end) != c.EpochBelow(c.end) {
+			return
+		}
+		f.move = moveAdopt
+		s.adopt(now, f, c, out)
+		s.moveStep(now, f, out)
+	case moveAdopt:
+		if !f.moveQuiet() || f.inFlight > 0 {
+			return
+		}
+		f.move = moveRename
+		from := f.dir
+		f.dir = s.finalDir(f)
+		out.Rename(s.start(f, op{kind: opMove}), from, f.dir)
+	}
+}
+
+// adopt gives a future log what it could not learn of the batches.
+func (s *Store) adopt(now core.Now, f, c *Log, out *core.Out) {
+	f.epochs, f.epochsDirty = slices.Clone(c.epochs), true
+	s.saveEpochs(f, out)
+	f.producers = make([]*producer, len(c.producers))
+	for i, p := range c.producers {
+		one := *p
+		f.producers[i] = &one
+	}
+	f.open, f.ended = slices.Clone(c.open), slices.Clone(c.ended)
+	if f.active().size > 0 {
+		s.roll(now, f, out)
+		return
+	}
+	g := f.active()
+	g.seals++
+	s.saveProducers(f, f.end, g.base, out)
+}
+
+// moveNamed is reached when the rename of a future log's directory is done, and when it is durable.
+func (s *Store) moveNamed(now core.Now, f *Log, out *core.Out) {
+	c := s.replaces(f)
+	if c == nil || f.move == moveNone { // it was given up, or has failed
+		return
+	}
+	if f.move == moveRename {
+		f.move = moveEntry
+		out.SyncDir(s.start(f, op{kind: opMove}), s.dirs[f.place].path)
+		return
+	}
+	s.yield(now, f, c, out)
+}
+
+// yield has the future log be the partition's log, and gives the old one up.
+func (s *Store) yield(now core.Now, f, c *Log, out *core.Out) {
+	s.forget(c)
+	s.forget(f)
+	c.id, f.id = f.id, c.id
+	s.logs[c.id], s.logs[f.id] = c, f
+	s.slots[c.slot], s.slots[f.slot] = c.id, f.id
+	c.as, f.as = twin, current
+	s.register(c)
+	s.register(f)
+	f.move, c.move = moveYield, moveNone
+	f.cfg, f.known, f.high = c.cfg, c.known, max(c.high, f.start)
+	f.guards, c.guards = c.guards, nil
+	f.cuts = max(f.cuts, c.cuts) + 1 // nothing that was asked of the one is answered by the other
+	f.settleTxns()
+	s.dirtyPoint(now, f.place, pointRecovery)
+	s.dirtyPoint(now, f.place, pointHigh)
+	s.changed(Change{ID: f.id, What: Replaced})
+	s.saveEpochs(f, out)
+	s.giveUp(now, c.id, "-delete", out)
+}
+
+// yielded lets a log take appends when the one that it has replaced is gone.
+func (s *Store) yielded(now core.Now, gone *Log, out *core.Out) {
+	id, ok := s.byName[gone.p]
+	if !ok {
+		return
+	}
+	if f := s.logs[id]; f.move == moveYield && gone.as == twin {
+		f.move = moveNone
+		s.changed(Change{ID: f.id, What: Truncated, Offset: f.end})
+		s.pump(now, f, out)
+	}
+}
+
+// unmove ends a swap of which nothing came, because one of the two logs has failed or was given up.
+func (s *Store) unmove(l *Log) {
+	if l.move == moveNone || l.move == moveYield {
+		l.move = moveNone
+		return
+	}
+	for _, id := range s.all() {
+		if m := s.logs[id]; m != l && m.p == l.p && m.move != moveNone {
+			m.move = moveNone
+		}
+	}
+	l.move = moveNone
+	s.changed(Change{ID: l.id, What: Unswapped})
+}
