@@ -26,6 +26,7 @@ const (
 	adminShorten // by whom leads the partition
 	adminShift   // another replica for a partition whose log has just been shortened
 	adminMoveDir // see dirs.go
+	adminThrottle
 )
 
 // clusterAsk draws a request of this file, now and then.

@@ -112,11 +112,19 @@ func (r *run) elsewhere() string {
 // dirAsk draws a request that moves a replica of the broker to another of its log directories, now and then.
 func (a *asking) dirAsk() (kmsg.Request, bool) {
 	r := a.r
-	if !slices.ContainsFunc(r.cfg.topology.places, func(n int) bool { return n > 1 }) || a.made < len(r.cfg.Topics) || a.repeat > 0 || a.session != 0 || r.stage >= stageCalm {
+	if !r.cfg.topology.many() && r.cfg.topology.places[0] < 2 || a.made < len(r.cfg.Topics) || a.repeat > 0 || a.session != 0 || r.stage >= stageCalm && !r.throttled {
 		return nil, false
 	}
 	v := r.w.draw(siteDirs, a.entity, 1<<32)
-	if v&7 != 0 {
+	switch {
+	case r.stage >= stageCalm: // for good; one that was on its way may come after the first
+		if !r.lifted || v&7 == 1 {
+			return a.throttle(2<<5 | 3<<3 | 3), true
+		}
+		return nil, false
+	case v&7 == 1 && r.cfg.topology.many():
+		return a.throttle(v >> 3), true
+	case v&7 != 0:
 		return nil, false
 	}
 	a.what = adminMoveDir
@@ -143,8 +151,45 @@ func (a *asking) dirAsk() (kmsg.Request, bool) {
 	return q, true
 }
 
+// throttle draws a request that holds the replication of a topic back, or no longer does (KIP-73).
+func (a *asking) throttle(v uint64) kmsg.Request {
+	a.what, a.r.throttled = adminThrottle, true
+	lift := a.r.stage >= stageCalm
+	q := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	set := func(kind kmsg.ConfigResourceType, of string, kv ...string) {
+		x := kmsg.NewIncrementalAlterConfigsRequestResource()
+		x.ResourceType, x.ResourceName = kind, of
+		for i := 0; i < len(kv); i += 2 {
+			c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+			c.Name = kv[i]
+			if c.Value = kmsg.StringPtr(kv[i+1]); kv[i+1] == "" {
+				c.Op, c.Value = kmsg.IncrementalAlterConfigOpDelete, nil
+			}
+			x.Configs = append(x.Configs, c)
+		}
+		q.Resources = append(q.Resources, x)
+	}
+	rate := []string{"20000", "100000", "3000", ""}[v&3]
+	set(kmsg.ConfigResourceTypeBroker, "", "leader.replication.throttled.rate", rate, "follower.replication.throttled.rate", []string{rate, "20000"}[v>>2&1],
+		"replica.alter.log.dirs.io.max.bytes.per.second", []string{"20000", "100000", "2000", ""}[v>>3&3])
+	replicas := []string{"*", "0:1,0:2,1:2,2:3", "", "*"}[v>>5&3]
+	t := &a.r.cfg.Topics[v>>7%uint64(len(a.r.cfg.Topics))]
+	for i := range a.r.cfg.Topics {
+		if x := &a.r.cfg.Topics[i]; x == t || lift {
+			set(kmsg.ConfigResourceTypeTopic, x.name, "leader.replication.throttled.replicas", replicas, "follower.replication.throttled.replicas", []string{replicas, "*"}[v>>16&1])
+		}
+	}
+	return q
+}
+
 // heedDirs counts the moves that were granted.
 func (a *asking) heedDirs(resp kmsg.Response) {
+	if x, ok := resp.(*kmsg.IncrementalAlterConfigsResponse); ok && a.what == adminThrottle && len(x.Resources) > 0 && x.Resources[0].ErrorCode == 0 {
+		a.r.w.Counts[AdminThrottle]++
+		if a.asked >= a.r.calmFrom && a.r.stage >= stageCalm {
+			a.r.lifted = !slices.ContainsFunc(x.Resources, func(y kmsg.IncrementalAlterConfigsResponseResource) bool { return y.ErrorCode != 0 })
+		}
+	}
 	if x, ok := resp.(*kmsg.AlterReplicaLogDirsResponse); ok {
 		for _, t := range x.Topics {
 			for _, p := range t.Partitions {

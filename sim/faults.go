@@ -86,6 +86,7 @@ const (
 	AdminFlip // a partition's leader changed to and fro by elections alone
 	DirFails  // nothing works any more in one log directory: see dirs.go
 	AdminMoveDir
+	AdminThrottle
 	FaultCount
 )
 
@@ -102,7 +103,7 @@ var faultNames = [FaultCount]string{
 	"cluster.pause-long", "cluster.kill-leader", "cluster.kill-controller", "cluster.kill-several", "cluster.kill-all", "cluster.power-loss-of-all",
 	"cluster.rolling-restart", "cluster.wipe-disk", "cluster.wipe-voter", "cluster.cut-control", "admin.elect-leaders", "admin.reassign", "admin.cancel-reassignment", "admin.min-insync",
 	"admin.voters-enter-log", "admin.voters-change", "admin.add-voter", "admin.remove-voter", "admin.remove-leader-from-voters", "admin.replace-voter", "admin.flip-leader", "disk.directory-fails",
-	"admin.move-between-directories",
+	"admin.move-between-directories", "admin.throttle",
 }
 
 func (k FaultKind) String() string { return faultNames[k] }

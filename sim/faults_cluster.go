@@ -17,7 +17,7 @@ func (k FaultKind) canCome(nodes [2]int) bool {
 		return nodes[0] < 2
 	case WipeDisk:
 		return nodes[1] > 3
-	case WipeVoter, AdminReplaceVoter: // a quorum of two can do without none
+	case WipeVoter, AdminReplaceVoter, AdminThrottle: // a quorum of two can do without none
 		return nodes[1] > 2
 	case DirFails, AdminMoveDir:
 		return true

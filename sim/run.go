@@ -79,6 +79,8 @@ const (
 
 // run is one run of the whole: a world, its clients, and the oracle.
 type run struct {
+	throttled   bool // replication may be held back,
+	lifted      bool // and is no longer, after healing
 	w           *World
 	cfg         Config
 	opt         *Options

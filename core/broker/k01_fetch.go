@@ -268,7 +268,11 @@ func (t *fetchTask) look(b *Broker, now core.Now, p *fetchPart, left int64, firs
 			t.notHere(b, p, code)
 			return
 		}
-		p.high, upTo = h.leader.High(), l.Written()
+		if p.high, upTo = h.leader.High(), l.Written(); b.sendsLater(now, h, core.NodeID(t.replica)) {
+			out.Mark("broker.fetch-throttled")
+			p.ticket = 0
+			return
+		}
 	case b.cfg.ReadNear && t.rack != "" && h.leader != nil:
 		if p.near, p.nearer = b.nearest(h, w.Offset, t.rack); p.nearer {
 			p.ticket = 0
@@ -503,6 +507,9 @@ func (b *Broker) countFetched(t *fetchTask, p *fetchPart) {
 	if t.replica >= 0 {
 		b.sentAgain(core.NodeID(t.replica), p)
 		b.repl.counts.bytesOut += p.slice.Len
+		if h := b.parts.at(p.log); h != nil && h.throttleLeads && p.slice.Len > 0 {
+			b.throttles.leader.record(b.now.Mono, p.slice.Len)
+		}
 		return
 	}
 	if h := b.parts.at(p.log); h != nil && p.slice.Len > 0 {

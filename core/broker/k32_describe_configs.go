@@ -138,7 +138,7 @@ func (c *configRows) inheriting(d *image.Def, res image.Resource, own image.Sour
 func (c *configRows) broker() {
 	for i := range image.BrokerDefs() {
 		d := &image.BrokerDefs()[i]
-		if d.Internal || !c.wants(d.Name) {
+		if set := c.view.Broker(d.Name).Source; d.Internal && set != image.SourceDynamicBroker && set != image.SourceDynamicDefault || !c.wants(d.Name) {
 			continue
 		}
 		c.add(d, c.view.Broker(d.Name), c.view.BrokerValues(d), d.Mode == image.ReadOnly)

@@ -46,6 +46,8 @@ type hosted struct {
 	copying          copying
 	isrQueued        bool      // a change of its in-sync set waits to be sent
 	isrRests         core.Time // none is asked for before
+	throttleLeads    bool      // leader.replication.throttled.replicas names it,
+	throttleFollows  bool      // follower.replication.throttled.replicas does
 	dirQueued        bool      // the controller is to be told in which directory it is
 	cfg              log.Config
 	maxMessage       int
@@ -475,6 +477,8 @@ func (b *Broker) reconfigure(now core.Now, topic string, out *core.Out) {
 // setTopicFacts reads what Produce needs of a topic's configuration and the log does not.
 func (b *Broker) setTopicFacts(h *hosted) {
 	v := b.view()
+	h.throttleLeads = throttledIn(v.Topic(h.tp.Topic, "leader.replication.throttled.replicas").List(), h.tp.Partition, b.cfg.NodeID)
+	h.throttleFollows = throttledIn(v.Topic(h.tp.Topic, "follower.replication.throttled.replicas").List(), h.tp.Partition, b.cfg.NodeID)
 	h.maxMessage = int(v.Topic(h.tp.Topic, "max.message.bytes").Int())
 	kind := v.Topic(h.tp.Topic, "compression.type").Text
 	h.target, h.convert = batch.Target{}, false

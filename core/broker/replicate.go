@@ -84,6 +84,8 @@ type copying struct {
 	pending bool        // the fetcher of node waits counts it until the log is safe up to end
 	waits   core.NodeID
 	end     core.Offset
+	high    core.Offset // the leader's high watermark, as it last said,
+	heard   bool        // if it did
 }
 
 // The waits of a fetcher whose leader does not answer: the first, doubled each time, and the longest.
@@ -151,6 +153,7 @@ func (b *Broker) replicationTick(now core.Now, out *core.Out) {
 	}
 	b.isrTick(now, out)
 	b.movesTick(now, out)
+	b.throttleTick(now)
 	b.replicate(now, out)
 	if path := b.failureLate(now); path != "" {
 		b.fatal("log directory "+path+" has failed, and no controller could be told within log.dir.failure.timeout.ms: this node stops, so that others can take over what lies there", out)
@@ -159,7 +162,7 @@ func (b *Broker) replicationTick(now core.Now, out *core.Out) {
 
 // replicationNext is when the next Tick is needed.
 func (b *Broker) replicationNext() core.Time {
-	next := min(b.isrNext(), b.assignNext(), b.dirDeadline(), b.movesNext())
+	next := min(b.isrNext(), b.assignNext(), b.dirDeadline(), b.movesNext(), b.throttleNext())
 	for i := range b.repl.fetchers {
 		f := &b.repl.fetchers[i]
 		for _, id := range f.resting {
@@ -209,7 +212,7 @@ func (b *Broker) fetchNext(now core.Now, f *fetcher, out *core.Out) {
 	q.SessionID, q.SessionEpoch = f.session, f.epoch
 	slices.Sort(f.dirty)
 	for _, id := range slices.Compact(f.dirty) {
-		b.tell(now, f, id, q)
+		b.tell(now, f, id, q, out)
 	}
 	f.dirty = f.dirty[:0]
 	if len(f.told) == 0 && f.session == 0 {
@@ -248,7 +251,7 @@ func (b *Broker) forgetTold(f *fetcher) {
 }
 
 // tell enters in a request what changed of one partition.
-func (b *Broker) tell(now core.Now, f *fetcher, id log.LogID, q *kmsg.FetchRequest) {
+func (b *Broker) tell(now core.Now, f *fetcher, id log.LogID, q *kmsg.FetchRequest, out *core.Out) {
 	at, in := f.find(id)
 	var place replica.Place
 	wanted := false
@@ -258,7 +261,10 @@ func (b *Broker) tell(now core.Now, f *fetcher, id log.LogID, q *kmsg.FetchReque
 			h.copying.dirty = false
 		}
 		if h.follower != nil && h.follower.Leader() == f.node {
-			place, wanted = h.follower.Place(now.Mono, b.own(h))
+			if place, wanted = h.follower.Place(now.Mono, b.own(h)); wanted && b.asksLater(now, h, f.node) {
+				out.Mark("broker.replica-throttled")
+				wanted = false
+			}
 		}
 	}
 	switch {
@@ -376,6 +382,9 @@ func (b *Broker) tookPartition(now core.Now, f *fetcher, h *hosted, p *kmsg.Fetc
 	a := replica.Answer{Code: wire.Code(p.ErrorCode), High: core.Offset(p.HighWatermark), Start: core.Offset(p.LogStartOffset), Batches: p.RecordBatches}
 	if p.DivergingEpoch.EndOffset >= 0 || p.DivergingEpoch.Epoch >= 0 {
 		a.Diverged, a.DivergeEpoch, a.DivergeEnd = true, core.Epoch(p.DivergingEpoch.Epoch), core.Offset(p.DivergingEpoch.EndOffset)
+	}
+	if h.copying.high, h.copying.heard = a.High, a.Code == wire.None && !a.Diverged; h.throttleFollows {
+		b.throttles.follower.record(now.Mono, int64(len(a.Batches)))
 	}
 	s := h.follower.Answered(now.Mono, b.own(h), f.told[at].place.Offset, &a, b.ends(h))
 	if s.Bad != batch.Good {

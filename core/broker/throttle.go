@@ -2,13 +2,78 @@ package broker
 
 import (
 	"math/bits"
+	"slices"
+	"strconv"
 
 	"klamm/core"
+	"klamm/core/log"
 )
 
-// throttles are the rates that replication is kept below (KIP-73).
+// throttles are the rates that replication is kept below (KIP-73). The two between brokers hold for the replicas that the topic's
+// configuration names, those of this broker: as a leader it sends them no records, and as a follower it asks for none, while the
+// rate is above its limit and the follower is not in sync. What goes to and from replicas that are in sync is never held back, though
+// it counts, as in Kafka: a throttle below the rate of what is produced keeps a new replica from ever catching up.
 type throttles struct {
-	moves quota // between the directories of this broker
+	leader, follower quota
+	moves            quota     // between the directories of this broker
+	held             []held    // followers here that are to be asked for later
+	heldUntil        core.Time // … at this instant, if there are any
+}
+
+// held is a follower that does not ask for now.
+type held struct {
+	log  log.LogID
+	node core.NodeID
+}
+
+// throttledIn reports whether a list of replicas names that of partition p at a broker: *, or p:broker.
+func throttledIn(list []string, p int32, broker core.NodeID) bool {
+	own := strconv.Itoa(int(p)) + ":" + strconv.Itoa(int(broker))
+	return slices.ContainsFunc(list, func(x string) bool { return x == "*" || x == own })
+}
+
+// sendsLater reports whether a leader sends a follower no records now.
+func (b *Broker) sendsLater(now core.Now, h *hosted, to core.NodeID) bool {
+	return h.throttleLeads && !slices.Contains(h.leader.ISR(), to) && b.throttles.leader.exceeded(now.Mono, b.rate("leader.replication.throttled.rate"))
+}
+
+// asksLater reports whether a follower asks for no records now; it is asked for again when it may.
+func (b *Broker) asksLater(now core.Now, h *hosted, node core.NodeID) bool {
+	t := &b.throttles
+	if !h.throttleFollows || h.copying.heard && b.store.Log(h.log).End() >= h.copying.high {
+		return false
+	}
+	wait := t.follower.wait(now.Mono, b.rate("follower.replication.throttled.rate"))
+	if wait == 0 {
+		return false
+	}
+	if len(t.held) == 0 || now.Mono.After(wait) < t.heldUntil {
+		t.heldUntil = now.Mono.After(wait)
+	}
+	t.held = append(t.held, held{h.log, node})
+	return true
+}
+
+// throttleTick has followers ask again that were held back.
+func (b *Broker) throttleTick(now core.Now) {
+	t := &b.throttles
+	if len(t.held) == 0 || now.Mono < t.heldUntil {
+		return
+	}
+	all := t.held
+	t.held = nil
+	for _, x := range all {
+		if h := b.parts.at(x.log); h != nil && h.follower != nil && h.follower.Leader() == x.node {
+			b.placed(h, x.node)
+		}
+	}
+}
+
+func (b *Broker) throttleNext() core.Time {
+	if len(b.throttles.held) == 0 {
+		return core.Never
+	}
+	return b.throttles.heldUntil
 }
 
 // quota measures a rate as Kafka does: over up to eleven windows of a second, the one under way included. What is above the limit is

@@ -23,6 +23,8 @@ var notInScripts = map[string]string{
 	"broker.replica-append-failed":   "a log that is busy in the very Step of a leader's answer",
 	"broker.isr-change-refused":      "a controller that fences a replica just as its leader asks for it",
 	"broker.high-by-age":             "a follower that falls silent between catching up and joining; core/replica has the script",
+	"broker.fetch-throttled":         "a follower that is not in sync; the simulator comes there",
+	"broker.replica-throttled":       "likewise",
 	"broker.swap-called-back":        "a log that takes no appends and whose rest is not copied within a second",
 	"broker.future-log-cut":          "a replica that is cut while it moves; the simulator comes there",
 	"broker.assignment-unanswered":   "a controller that is lost between a request and its answer",
