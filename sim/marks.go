@@ -37,7 +37,7 @@ var UnreachableMarks = append([]Unreachable{
 	{Mark: "txn.too-many-partitions", Why: "a transaction would have to have 65,536 partitions"},
 	{Mark: "txn.unreadable-record", Why: "a coordinator's record would have to be written by another release: damage does not pass the checksum"},
 }, append(append(append(append(
-	cleaning("log.clean", "log.clean-failed", "log.clean-given-up", "log.clean-large-batch", "log.clean-map-full", "log.clean-shell", "log.clean-throttled",
+	cleaning("log.clean", "log.clean-aborted", "log.clean-failed", "log.clean-given-up", "log.clean-large-batch", "log.clean-map-full", "log.clean-marker", "log.clean-shell", "log.clean-throttled",
 		"log.cleaned", "log.swap", "log.swap-completed", "log.swap-undone", "log.uncleanable"),
 	alone("nobody else votes, follows or leads the metadata log",
 		"broker.forward-in-vain", "broker.proposal-lost", "broker.registers-again",

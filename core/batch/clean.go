@@ -12,7 +12,7 @@ func Shell(v View) View {
 // NoHorizon says to Keep that a batch's delete horizon stays as it is.
 const NoHorizon int64 = -1
 
-// Keep is a batch with some of its records, those whose bit is set in keep, counted from the batch's first (KIP-534: horizon, if
+// Keep is a batch with some of its records, those whose bit is set in keep, counted from the batch's first; all if keep is nil (KIP-534: horizon, if
 // it is not NoHorizon, becomes the instant after which tombstones and markers may go). Offsets, timestamps, compression, producer
 // and epoch stay. It reports false for a batch that cannot be read within limit bytes.
 func Keep(v View, horizon int64, limit int, keep []byte) (View, bool) {
@@ -29,7 +29,7 @@ func Keep(v View, horizon int64, limit int, keep []byte) (View, bool) {
 	b := NewBuilder(o)
 	var rec Record
 	for i := 0; r.Next(&rec); i++ {
-		if i/8 < len(keep) && keep[i/8]>>(i%8)&1 != 0 {
+		if keep == nil || i/8 < len(keep) && keep[i/8]>>(i%8)&1 != 0 {
 			b.AddAt(int32(rec.Offset-v.BaseOffset()), rec.Timestamp, rec.Key, rec.Value, rec.Headers)
 		}
 	}

@@ -75,6 +75,9 @@ func (b *Broker) Report(now core.Now) *core.Report {
 	m := reporter{r: r}
 	b.reportBroker(&m)
 	b.reportTopics(&m)
+	if b.store != nil {
+		b.reportCleaner(now, &m)
+	}
 	b.reportCluster(&m)
 	b.reportMetadata(&m)
 	b.reportGroups(&m)

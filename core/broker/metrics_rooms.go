@@ -19,6 +19,27 @@ func reportLog(m *reporter, l *log.Log) {
 	m.add(core.Gauge, "kafka_log_log_numlogsegments", "segments of a partition's log", int64(l.SegmentCount()), labels...)
 }
 
+// reportCleaner describes the log cleaner.
+func (b *Broker) reportCleaner(now core.Now, m *reporter) {
+	c := b.store.Cleaner(now)
+	percent := func(part, all int64) int64 { return 100 * part / max(1, all) }
+	m.add(core.Gauge, "kafka_log_logcleaner_cleaner_recopy_percent", "bytes that the last cleaning kept", percent(c.Last.Written, c.Last.Read))
+	m.add(core.Gauge, "kafka_log_logcleaner_max_buffer_utilization_percent", "how full the last cleaning's map of keys was", percent(c.Last.Keys, c.Last.KeysMost))
+	m.add(core.Gauge, "kafka_log_logcleaner_max_clean_time_secs", "time of the last cleaning", int64(c.Last.Took/core.Second))
+	m.add(core.Gauge, "kafka_log_logcleaner_max_compaction_delay_secs", "the longest by which max.compaction.lag.ms is overdue", int64(c.Delay/core.Second))
+	m.add(core.Gauge, "kafka_log_logcleaner_deadthreadcount", "cleaners that have died: none does", 0)
+	m.add(core.Gauge, "kafka_log_logcleanermanager_max_dirty_percent", "the dirty share of the dirtiest log", c.DirtiestShare/10_000)
+	m.add(core.Gauge, "kafka_log_logcleanermanager_time_since_last_run_ms", "since the cleaner looked for a dirty log", c.SinceRun.Millis())
+	m.add(core.Counter, "kafka_utils_throttler_cleaner_io_total", "bytes that the cleaner has read and written", c.Bytes)
+	m.add(core.Gauge, "klamm_log_cleaner_running", "logs that are being cleaned", int64(c.Running))
+	for at := range b.store.Places() {
+		logs, bytes := b.store.UncleanableIn(now, at)
+		label := core.Label{Name: "logDirectory", Value: b.store.Path(at)}
+		m.add(core.Gauge, "kafka_log_logcleanermanager_uncleanable_partitions_count", "logs that the cleaner has given up", int64(logs), label)
+		m.add(core.Gauge, "kafka_log_logcleanermanager_uncleanable_bytes", "bytes of their dirty parts", bytes, label)
+	}
+}
+
 // brokerStates are Apache Kafka's numbers for the stages.
 var brokerStates = [...]int64{
 	stageNew: 0, stageDirectory: 1, stageFormat: 1, stageLogs: 2, stageQuorum: 2, stageRegister: 2, stagePartitions: 2, stageUnfence: 2,

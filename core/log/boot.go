@@ -43,7 +43,7 @@ const cleanMarker = ".kafka_cleanshutdown"
 // Boot begins to load every log of the directories. Each is Loaded or Failed in the end, and then the Store is Ready
 // and says Booted.
 func (s *Store) Boot(now core.Now, out *core.Out) {
-	s.boot.left = len(s.dirs)
+	s.boot.left, s.cleaner.ran = len(s.dirs), now.Mono
 	for at := range s.dirs {
 		if s.dirs[at].lost != "" {
 			s.dirs[at].boot.stage = bootLoad

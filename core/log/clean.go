@@ -44,6 +44,7 @@ type cleaning struct {
 	upTo    core.Offset // the first offset that may not be cleaned
 	end     core.Offset // the clean point that this clean will reach
 	keys    keyMap
+	txns    cleanTxns
 	seg     core.Offset   // base of the segment that is being read
 	pos, n  int64         // the next range of it
 	got     int64         // bytes of the range that the last survey described
@@ -88,7 +89,7 @@ const cleanedSuffix = ".cleaned"
 func (s *Store) startClean(now core.Now, l *Log, d dirt, out *core.Out) {
 	s.cleaner.running++
 	s.cleaner.ran = now.Mono
-	l.clean = &cleaning{begun: now, from: d.from, upTo: d.upTo, keys: newKeyMap(s.cleaner.cfg.keys(), d.from), seg: l.segs[l.at(d.from)].base}
+	l.clean = &cleaning{begun: now, from: d.from, upTo: d.upTo, keys: newKeyMap(s.cleaner.cfg.keys(), d.from), txns: l.newCleanTxns(d.from), seg: l.segs[l.at(d.from)].base}
 	l.clean.stats.KeysMost = l.clean.keys.most
 	out.Mark("log.clean")
 	s.surveyNext(now, l, out)
@@ -202,16 +203,10 @@ func (s *Store) mapped(now core.Now, l *Log, data []byte, out *core.Out) {
 		if b, rows, ok = nextSurveyed(rows); !ok {
 			break
 		}
-		if !keptWhole(&b) {
-			for i := range b.count() {
-				at, _, h := b.row(i)
-				if at < c.upTo && !c.keys.put(h, at) {
-					out.Mark("log.clean-map-full")
-					s.mappedAll(now, l, out)
-					return
-				}
-				c.keys.latest = max(c.keys.latest, at)
-			}
+		if !c.mapBatch(&b) {
+			out.Mark("log.clean-map-full")
+			s.mappedAll(now, l, out)
+			return
 		}
 		c.keys.latest = max(c.keys.latest, b.head.LastOffset())
 	}
@@ -226,8 +221,24 @@ func (s *Store) mapped(now core.Now, l *Log, data []byte, out *core.Out) {
 	s.surveyNext(now, l, out)
 }
 
-// keptWhole reports whether a batch is none of the cleaner's business.
-func keptWhole(b *surveyed) bool { return b.control != 0 || b.head.IsTransactional() }
+// mapBatch enters the keys of a batch, unless its transaction was aborted. It reports false if there is no room for one.
+func (c *cleaning) mapBatch(b *surveyed) bool {
+	if b.control != 0 {
+		c.txns.marker(b)
+		return true
+	}
+	if c.txns.batch(b) {
+		return true
+	}
+	for i := range b.count() {
+		at, _, h := b.row(i)
+		if !c.keys.put(h, at) {
+			return false
+		}
+		c.keys.latest = max(c.keys.latest, at)
+	}
+	return true
+}
 
 // mappedAll begins to filter, with the first segment. A map that could not even take the keys of one batch has moved the end
 // all the same, but for a batch whose first key did not fit, and the least map takes that.
@@ -235,7 +246,7 @@ func (s *Store) mappedAll(now core.Now, l *Log, out *core.Out) {
 	c := l.clean
 	c.end = min(c.keys.latest+1, c.upTo)
 	c.stats.Keys = c.keys.n
-	c.group, c.seg = nil, l.segs[0].base
+	c.group, c.seg, c.txns = nil, l.segs[0].base, l.newCleanTxns(l.segs[0].base)
 	s.nextGroup(now, l, l.segs[0].base, out)
 }
 
@@ -247,7 +258,7 @@ func (s *Store) nextGroup(now core.Now, l *Log, base core.Offset, out *core.Out)
 	for i := l.at(base); i < len(l.segs)-1; i++ {
 		g := l.segs[i]
 		if g.base >= c.end || len(c.group) > 0 && (bytes+g.size > l.cfg.SegmentBytes || index+g.indexLen > l.cfg.IndexBytesMax ||
-			times+g.timesLen > l.cfg.IndexBytesMax || g.end-1-c.group[0] > math.MaxInt32 || g.txn || l.segs[i-1].txn) {
+			times+g.timesLen > l.cfg.IndexBytesMax || g.end-1-c.group[0] > math.MaxInt32) {
 			break
 		}
 		bytes, index, times = bytes+g.size, index+g.indexLen, times+g.timesLen
@@ -295,18 +306,26 @@ func (s *Store) judge(now core.Now, l *Log, data []byte, out *core.Out) {
 // next sequence it tells, or the last of the group: it tells where the group ends, so that no offset is missing between two
 // segments, which recovery would take for a loss.
 func (l *Log) judgeBatch(c *cleaning, b *surveyed, last bool, verdicts []byte, out *core.Out) []byte {
-	n, straddles := b.count(), b.head.LastOffset() > c.keys.latest
 	c.stats.Records += int64(b.head.Count())
-	if keptWhole(b) || b.head.BaseOffset() > c.keys.latest {
+	shell := last || l.lastOf(b.head)
+	if b.control != 0 {
+		return c.judgeMarker(b, shell, l.horizon(c), verdicts, out)
+	}
+	aborted := c.txns.batch(b)
+	if b.head.BaseOffset() > c.keys.latest && !aborted {
 		c.stats.Kept += int64(b.head.Count())
 		return append(verdicts, verdictKeep)
 	}
+	n, straddles := b.count(), b.head.LastOffset() > c.keys.latest
 	keep := make([]byte, (n+7)/8)
 	kept, tombstones := 0, false
-	gone := b.head.HasDeleteHorizon() && b.head.BaseTimestamp() <= c.begun.Wall.Millis()
+	gone := c.overdue(b.head)
 	for i := range n {
 		at, flags, h := b.row(i)
 		switch {
+		case aborted:
+			out.Mark("log.clean-aborted")
+			continue
 		case at > c.keys.latest:
 		case flags&rowKey == 0:
 			c.stats.Keyless++
@@ -322,25 +341,60 @@ func (l *Log) judgeBatch(c *cleaning, b *surveyed, last bool, verdicts []byte, o
 	c.stats.Kept += int64(kept)
 	horizon := batch.NoHorizon
 	if tombstones && !straddles && !b.head.HasDeleteHorizon() { // it is clean as a whole
-		horizon = c.begun.Wall.After(max(0, l.cfg.DeleteRetention)).Millis()
+		horizon = l.horizon(c)
 	}
 	switch {
 	case kept == n && n > 0 && horizon == batch.NoHorizon:
 		return append(verdicts, verdictKeep)
-	case kept == 0 && (last || l.lastOf(b.head)):
-		out.Mark("log.clean-shell")
-		if n > 0 {
-			c.changed = true
-			return append(verdicts, verdictShell)
-		}
-		return append(verdicts, verdictKeep)
 	case kept == 0:
-		c.changed = true
-		return append(verdicts, verdictDrop)
+		return c.empty(b, shell, verdicts, out)
 	}
 	c.changed = true
 	verdicts = binary.BigEndian.AppendUint64(append(verdicts, verdictPart), uint64(horizon))
 	return append(binary.BigEndian.AppendUint32(verdicts, uint32(n)), keep...)
+}
+
+// empty is the verdict about a batch of which no record stays.
+func (c *cleaning) empty(b *surveyed, shell bool, verdicts []byte, out *core.Out) []byte {
+	switch {
+	case !shell:
+		c.changed = true
+		return append(verdicts, verdictDrop)
+	case b.head.Count() == 0:
+		return append(verdicts, verdictKeep)
+	}
+	out.Mark("log.clean-shell")
+	c.changed = true
+	return append(verdicts, verdictShell)
+}
+
+// judgeMarker appends the verdict about a control batch.
+func (c *cleaning) judgeMarker(b *surveyed, shell bool, horizon int64, verdicts []byte, out *core.Out) []byte {
+	spare, txn, listed := c.txns.marker(b)
+	if listed {
+		c.made.aborts = append(c.made.aborts, txn)
+	}
+	switch {
+	case !spare || b.head.BaseOffset() > c.keys.latest:
+	case b.control == controlEmpty || c.overdue(b.head):
+		out.Mark("log.clean-marker")
+		return c.empty(b, shell, verdicts, out)
+	case !b.head.HasDeleteHorizon():
+		c.changed = true
+		return binary.BigEndian.AppendUint64(append(verdicts, verdictStamp), uint64(horizon))
+	}
+	c.stats.Kept += int64(b.head.Count())
+	return append(verdicts, verdictKeep)
+}
+
+// overdue reports whether the delete horizon of a batch has passed.
+func (c *cleaning) overdue(v batch.View) bool {
+	return v.HasDeleteHorizon() && v.BaseTimestamp() <= c.begun.Wall.Millis()
+}
+
+// horizon is the instant until which what becomes clean now is kept.
+func (l *Log) horizon(c *cleaning) int64 {
+	return c.begun.Wall.After(max(0, l.cfg.DeleteRetention)).Millis()
 }
 
 // lastOf reports whether a batch is the last that its producer wrote here.
@@ -418,6 +472,10 @@ func (s *Store) sealCleaned(l *Log, out *core.Out) {
 	g.addTime()
 	g.indexLen, g.timesLen = int64(len(g.index)), int64(len(g.times))
 	c.open += 2
+	if g.txn = len(g.aborts) > 0; g.txn {
+		c.open++
+		s.put(put{what: putCleaned, log: l.id, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".txnindex"+cleanedSuffix)}, formatTxnIndex(g.aborts), out)
+	}
 	s.put(put{what: putCleaned, log: l.id, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".index"+cleanedSuffix)}, g.index, out)
 	s.put(put{what: putCleaned, log: l.id, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".timeindex"+cleanedSuffix)}, g.times, out)
 }
@@ -505,7 +563,7 @@ func (s *Store) cleanQuit(now core.Now, l *Log, out *core.Out) {
 func (s *Store) removeCleaned(l *Log, out *core.Out) {
 	c := l.clean
 	out.CloseFile(0, c.made.file)
-	for _, suffix := range []string{".log", ".index", ".timeindex"} {
+	for _, suffix := range []string{".log", ".index", ".timeindex", ".txnindex"} {
 		out.Remove(s.cleanOp(l), segmentPath(l.dir, c.made.base, suffix+cleanedSuffix))
 	}
 	c.made = nil

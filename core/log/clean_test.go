@@ -21,6 +21,9 @@ type keyed struct {
 	key, value string
 	tombstone  bool
 	made       core.Time // wall clock: when it was appended
+	txn        int       // the number of its transaction, or of the one that it ends; 0: none
+	marker     bool
+	abort      bool
 }
 
 // makeKeyed builds a batch of records.
@@ -53,6 +56,12 @@ func heldKeyed(t require.TestingT, w *world, l *Log) (all []keyed) {
 			require.True(t, v.CheckCRC())
 			require.GreaterOrEqual(t, v.BaseOffset(), next, "I01")
 			next, rest = v.LastOffset()+1, r
+			if v.IsControl() {
+				if v.Count() > 0 {
+					all = append(all, keyed{at: v.BaseOffset(), marker: true})
+				}
+				continue
+			}
 			records, is := batch.Read(v, 1<<20)
 			require.Equal(t, batch.Good, is)
 			var rec batch.Record
@@ -97,12 +106,27 @@ func (x *reference) agrees(t require.TestingT, w *world, l *Log, retention core.
 		at = r.at
 		require.Less(t, int(at), len(x.all))
 		o := x.all[at]
-		require.Equal(t, []any{o.ts, o.key, o.value, o.tombstone}, []any{r.ts, r.key, r.value, r.tombstone}, "I68: the record at %d", at)
-		there[at] = true
+		if there[at] = true; !r.marker {
+			require.Equal(t, []any{o.ts, o.key, o.value, o.tombstone}, []any{r.ts, r.key, r.value, r.tombstone}, "I68: the record at %d", at)
+		}
+		require.Equal(t, o.marker, r.marker, "I68: the record at %d", at)
+	}
+	ends := x.ends()
+	for _, r := range x.all {
+		m, decided := ends[r.txn]
+		switch {
+		case !decided || r.at < l.start || m.at >= l.written:
+		case r.marker && !there[r.at]:
+			require.GreaterOrEqual(t, w.now.Wall, r.made+retention, "I70: the marker at %d is gone too early", r.at)
+		case !r.marker && there[r.at]:
+			require.True(t, there[m.at], "I70: a record of transaction %d is at %d, and the marker at %d is gone", r.txn, r.at, m.at)
+		}
 	}
 	last := map[string]keyed{}
 	for _, r := range x.all {
-		last[r.key] = r
+		if m, decided := ends[r.txn]; !r.marker && (r.txn == 0 || decided && !m.abort) {
+			last[r.key] = r
+		}
 		if r.at >= x.bound && r.at >= l.start && l.writes.n == 0 {
 			require.True(t, there[r.at], "I69: the record at %d was removed, and nothing at or above %d may be", r.at, x.bound)
 		}
@@ -114,21 +138,36 @@ func (x *reference) agrees(t require.TestingT, w *world, l *Log, retention core.
 		require.True(t, r.tombstone, "I67: the last value of key %s, at %d, is gone", r.key, r.at)
 		require.GreaterOrEqual(t, w.now.Wall, r.made+retention, "I70: the tombstone at %d is gone too early", r.at)
 		for _, o := range x.all[:r.at] {
-			require.False(t, o.key == r.key && there[o.at] && o.at >= l.start, "I70: the tombstone of key %s at %d is gone, and the record at %d is not", r.key, r.at, o.at)
+			m, decided := ends[o.txn]
+			counts := !o.marker && (o.txn == 0 || decided && !m.abort)
+			require.False(t, counts && o.key == r.key && there[o.at] && o.at >= l.start, "I70: the tombstone of key %s at %d is gone, and the record at %d is not", r.key, r.at, o.at)
 		}
 	}
 }
 
+// ends are the markers of the transactions that are decided.
+func (x *reference) ends() map[int]keyed {
+	ends := map[int]keyed{}
+	for _, r := range x.all {
+		if r.marker {
+			ends[r.txn] = r
+		}
+	}
+	return ends
+}
+
 // compact checks that below the clean point no key is twice.
 func (x *reference) compact(t require.TestingT, w *world, l *Log) {
-	seen := map[string]core.Offset{}
+	seen, ends := map[string]core.Offset{}, x.ends()
 	for _, r := range heldKeyed(t, w, l) {
 		if r.at >= l.cleanPoint {
 			break
 		}
-		if r.at < l.start {
+		if r.at < l.start || r.marker {
 			continue
 		}
+		m, decided := ends[x.all[r.at].txn]
+		require.False(t, decided && m.abort, "the record at %d is of an aborted transaction, below the clean point %d", r.at, l.cleanPoint)
 		o, twice := seen[r.key]
 		require.False(t, twice, "key %s is at %d and at %d, below the clean point %d", r.key, o, r.at, l.cleanPoint)
 		seen[r.key] = r.at
@@ -230,7 +269,7 @@ func (r *cleanRig) fill(n, keys int, o batch.Options) {
 // A clean and its swap, with a crash after each single effect, and whatever then survives of what was not synced: the log is whole,
 // and no offset below its durable end was ever taken for lost.
 func TestCleanCrashesAnywhere(t *testing.T) {
-	steps := 0
+	steps, undone, completed := 0, uint64(0), uint64(0)
 	for cut := 1; ; cut++ {
 		ended := false
 		for luck := range 4 {
@@ -276,6 +315,7 @@ func TestCleanCrashesAnywhere(t *testing.T) {
 			r.x.agrees(t, r.w, r.log(), r.cfg.DeleteRetention)
 			r.x.compact(t, r.w, r.log())
 			require.NotZero(t, r.log().cleanPoint)
+			undone, completed = undone+r.w.marks.Count("log.swap-undone"), completed+r.w.marks.Count("log.swap-completed")
 			steps++
 		}
 		if ended {
@@ -283,16 +323,25 @@ func TestCleanCrashesAnywhere(t *testing.T) {
 		}
 	}
 	require.Greater(t, steps, 200)
+	require.NotZero(t, undone)
+	require.NotZero(t, completed)
 }
 
 // A cleaned log against a reference that keeps everything, under appends of all kinds, cuts, deletions of records, changed
 // policies, stops and crashes between any two effects.
 func TestCleanAgainstReference(t *testing.T) {
+	hit := map[string]uint64{}
+	defer func() {
+		for _, mark := range []string{"log.cleaned", "log.swap", "log.swap-completed", "log.clean-shell", "log.clean-large-batch", "log.clean-aborted"} {
+			require.NotZero(t, hit[mark], "%s never came", mark)
+		}
+	}()
 	rapid.Check(t, func(t *rapid.T) {
 		rnd := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 7))
 		r := newCleanRig(rnd)
 		r.cfg.SegmentBytes = rapid.Int64Range(250, 900).Draw(t, "segment.bytes")
 		r.cfg.MinDirtyShare = rapid.Int64Range(0, 600_000).Draw(t, "dirty")
+		r.cfg.DeleteRetention = rapid.SampledFrom([]core.Time{20 * core.Second, 0, 5 * core.Second}).Draw(t, "retention")
 		if rapid.IntRange(0, 3).Draw(t, "lag?") == 0 {
 			r.cfg.MinCompactionLag = 10 * core.Second
 		}
@@ -326,19 +375,64 @@ func TestCleanAgainstReference(t *testing.T) {
 			}
 			r.put(o, rs...)
 		}
+		// A transaction of a producer: batches, and in the end a marker.
+		txns, open := 0, map[int64]int{}
+		transact := func(t *rapid.T) {
+			if !r.log().Online() || r.log().Busy() {
+				return
+			}
+			id := rapid.Int64Range(10, 12).Draw(t, "producer")
+			if open[id] > 0 && rapid.IntRange(0, 2).Draw(t, "end") == 0 {
+				abort := rapid.Bool().Draw(t, "abort")
+				at, err := r.w.s.AppendMarker(r.w.now, r.id, MarkerFacts{ProducerID: id, Commit: !abort, Timestamp: r.w.now.Wall.Millis()}, 1, &r.w.out)
+				r.w.gather()
+				require.Equal(t, AppendOK, err)
+				r.x.all = append(r.x.all, keyed{at: at, marker: true, abort: abort, txn: open[id], made: r.w.now.Wall})
+				delete(open, id)
+				return
+			}
+			if open[id] == 0 {
+				txns++
+				open[id] = txns
+			}
+			var rs []keyed
+			for range rapid.IntRange(1, 3).Draw(t, "n") {
+				rs = append(rs, keyed{key: fmt.Sprint("k", rapid.IntRange(0, 5).Draw(t, "key")), value: "transacted", txn: open[id]})
+			}
+			if r.put(batch.Options{Transactional: true, Producer: &batch.Producer{ID: id, Sequence: seq[id]}}, rs...) {
+				seq[id] += int32(len(rs))
+			}
+		}
+		relearn := func() { // what is open after records were lost
+			clear(open)
+			ends, of := r.x.ends(), map[int]int64{}
+			for _, p := range r.log().producers {
+				if p.txnStart >= 0 {
+					of[r.x.all[p.txnStart].txn] = p.id
+				}
+			}
+			for _, x := range r.x.all {
+				if id, known := of[x.txn]; known && x.txn > 0 {
+					if _, decided := ends[x.txn]; !decided {
+						open[id] = x.txn
+					}
+				}
+			}
+		}
 		reboot := func(t *rapid.T) {
 			r.boot(t)
 			check(t)
-			for id := range int64(5) { // the log tells each producer's next sequence
+			for id := range int64(13) { // the log tells each producer's next sequence
 				seq[id] = 0
 				if i, ok := r.log().producer(id); ok {
 					seq[id] = r.log().producers[i].last() + 1
 				}
 			}
 			r.tells(t, seq)
+			relearn()
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"put": put, "put 2": put, "put 3": put,
+			"put": put, "put 2": put, "put 3": put, "transact": transact, "transact 2": transact,
 			"step": func(t *rapid.T) {
 				for range rapid.IntRange(1, 60).Draw(t, "n") {
 					if r.w.step(); r.w.s.boot.done {
@@ -370,6 +464,7 @@ func TestCleanAgainstReference(t *testing.T) {
 					r.x.all = r.x.all[:r.log().end]
 					clear(seq)
 					r.learn(seq)
+					relearn()
 				}
 			},
 			"policy": func(t *rapid.T) {
@@ -385,6 +480,26 @@ func TestCleanAgainstReference(t *testing.T) {
 				r.crash(func() bool { return rnd.IntN(4) < odds })
 				reboot(t)
 			},
+			"crash in a swap": func(t *rapid.T) {
+				stage := swapStage(rapid.IntRange(0, int(swapDone)).Draw(t, "stage"))
+				for range 20000 {
+					if c := r.log().clean; c != nil && c.stage == cleanSwapping && c.swap >= stage {
+						break
+					}
+					if !r.w.step() {
+						next := r.w.s.Next()
+						if next > r.w.now.Mono+20*core.Second {
+							return
+						}
+						r.w.now.Wall, r.w.now.Mono = r.w.now.Wall+max(0, next-r.w.now.Mono), max(next, r.w.now.Mono)
+						r.w.s.Tick(r.w.now, &r.w.out)
+						r.w.gather()
+					}
+				}
+				odds := rapid.IntRange(0, 4).Draw(t, "odds")
+				r.crash(func() bool { return rnd.IntN(4) < odds })
+				reboot(t)
+			},
 			"stop": func(t *rapid.T) {
 				r.w.s.Stop(r.w.now, &r.w.out)
 				r.w.gather()
@@ -393,6 +508,11 @@ func TestCleanAgainstReference(t *testing.T) {
 				reboot(t)
 			},
 		})
+		defer func() {
+			for _, name := range r.w.marks.Names() {
+				hit[name] += r.w.marks.Count(name)
+			}
+		}()
 		if l := r.log(); l.Online() {
 			r.w.s.SetConfig(r.w.now, r.id, r.cfg, &r.w.out)
 			r.w.gather()
@@ -421,7 +541,7 @@ func (r *cleanRig) tells(t require.TestingT, seq map[int64]int32) {
 	for _, g := range r.log().segs {
 		for rest := r.w.files[g.file].n.data[:g.size]; len(rest) > 0; {
 			v, rr, _ := batch.First(rest)
-			if v.ProducerID() >= 0 {
+			if v.ProducerID() >= 0 && !v.IsControl() {
 				found[v.ProducerID()] = v.LastSequence() + 1
 			}
 			rest = rr

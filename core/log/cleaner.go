@@ -45,10 +45,11 @@ type cleaner struct {
 	at      core.Time // the next look for a log that is dirty enough
 	running int
 	free    core.Time  // by the throttle nothing is read before
-	ran     core.Time  // the last look
+	ran     core.Time  // the last look; Boot counts as one
 	dirtest int64      // the greatest dirty share then, in millionths
 	delay   core.Time  // the greatest time by which a log was late then, by max.compaction.lag.ms
 	last    CleanStats // of the clean that ended last
+	bytes   int64      // read and written
 }
 
 // SetCleaner gives the cleaner its configuration. Cleans under way keep the maps that they have.
@@ -63,6 +64,7 @@ func (s *Store) throttle(now core.Now) core.Time { return max(now.Mono, s.cleane
 
 // spend counts bytes against the throttle.
 func (s *Store) spend(now core.Now, n int64) {
+	s.cleaner.bytes += n
 	rate := max(1, s.cleaner.cfg.BytesPerSecond)
 	if n > 0 && rate < 1<<50 {
 		hi, lo := bits.Mul64(uint64(n), uint64(core.Second))
@@ -103,7 +105,7 @@ func (l *Log) dirt(now core.Now) (d dirt) {
 	if d.from < l.start || d.from > l.end {
 		d.from = l.start
 	}
-	bound := min(l.high, l.LastStable(), l.saved[pointRecovery], l.firstOpen())
+	bound := min(l.high, l.LastStable(), l.saved[pointRecovery])
 	i, last := l.at(d.from), len(l.segs)-1
 	for _, g := range l.segs[:i] {
 		d.clean += g.size
@@ -131,17 +133,6 @@ func (l *Log) dirt(now core.Now) (d dirt) {
 		d.late = now.Wall - lag - core.Millis(oldest)
 	}
 	return d
-}
-
-// firstOpen is the first offset of a transaction that is not decided yet.
-func (l *Log) firstOpen() core.Offset {
-	o := l.end
-	for _, p := range l.producers {
-		if p.txnStart >= 0 {
-			o = min(o, p.txnStart)
-		}
-	}
-	return o
 }
 
 // clean looks for the dirtiest log that is dirty enough, or late, and begins to clean it.
@@ -210,27 +201,29 @@ func (s *Store) firstHeader(now core.Now, l *Log, base core.Offset, ev *core.Eve
 
 // CleanerState is what an operator may want to know of the cleaner.
 type CleanerState struct {
-	Running         int
-	SinceRun        core.Time
-	DirtiestShare   int64     // in millionths, at the last look
-	Delay           core.Time // the greatest, at the last look
-	Last            CleanStats
-	Uncleanable     int
-	UncleanableSize int64 // bytes of their dirty parts
+	Running       int
+	SinceRun      core.Time // since the last look for a dirty log
+	DirtiestShare int64     // in millionths, at the last look
+	Delay         core.Time // the greatest, at the last look
+	Last          CleanStats
+	Bytes         int64 // read and written, in this life
 }
 
 // Cleaner describes the cleaner.
 func (s *Store) Cleaner(now core.Now) CleanerState {
 	k := &s.cleaner
-	c := CleanerState{Running: k.running, SinceRun: now.Mono - k.ran, DirtiestShare: k.dirtest, Delay: k.delay, Last: k.last}
+	return CleanerState{Running: k.running, SinceRun: now.Mono - k.ran, DirtiestShare: k.dirtest, Delay: k.delay, Last: k.last, Bytes: k.bytes}
+}
+
+// UncleanableIn counts the logs in the directory at a place that are not cleaned any more, and the bytes of their dirty parts.
+func (s *Store) UncleanableIn(now core.Now, at int) (logs int, bytes int64) {
 	for _, id := range s.order {
-		if l := s.logs[id]; l.uncleanable != "" && len(l.segs) > 0 {
+		if l := s.logs[id]; l.place == at && l.uncleanable != "" && len(l.segs) > 0 {
 			d := l.dirt(now)
-			c.Uncleanable++
-			c.UncleanableSize += d.dirty
+			logs, bytes = logs+1, bytes+d.dirty
 		}
 	}
-	return c
+	return logs, bytes
 }
 
 // Uncleanable says why the log is not cleaned any more; empty if it is.

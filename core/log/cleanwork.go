@@ -157,6 +157,7 @@ const (
 	verdictDrop  = iota // nothing is left of it
 	verdictKeep         // it stays as it is
 	verdictShell        // its header stays, without records
+	verdictStamp        // all of it stays, with 8 bytes of delete horizon
 	verdictPart         // some records stay: 8 bytes of delete horizon (-1: as it is), 4 of the count of rows, a bit for each
 )
 
@@ -175,6 +176,15 @@ func filter(verdicts, b []byte) []byte {
 			res = append(res, v...)
 		case verdictShell:
 			res = append(res, batch.Shell(v)...)
+		case verdictStamp:
+			if len(verdicts) < 8 {
+				return nil
+			}
+			w, ok := batch.Keep(v, int64(binary.BigEndian.Uint64(verdicts)), inflateMax, nil)
+			if !ok {
+				return nil
+			}
+			res, verdicts = append(res, w...), verdicts[8:]
 		case verdictPart:
 			if len(verdicts) < 12 {
 				return nil

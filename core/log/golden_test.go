@@ -150,6 +150,25 @@ func (s *script) command(t *testing.T, d *datadriven.TestData, b *strings.Builde
 		require.NotNil(t, n)
 		delete(dir.entries, name)
 		delete(dir.platter, name)
+	case "put": // a batch of records key=value; an empty value is a tombstone
+		s.put(b, d, arg)
+	case "compact": // from here on
+		s.cfg.Compact, s.cfg.Delete = !d.HasArg("off"), d.HasArg("delete")
+		s.cfg.MinDirtyShare = arg("ratio", 10) * 10_000
+		s.cfg.MinCompactionLag = core.Millis(arg("lag.ms", 0))
+		if ms := arg("max.lag.ms", -1); ms >= 0 {
+			s.cfg.MaxCompactionLag = core.Millis(ms)
+		}
+		s.cfg.DeleteRetention = core.Millis(arg("retention.ms", 60_000))
+		c := w.cfg.Cleaner
+		c.MapBytes, c.ChunkBytes, c.BytesPerSecond = arg("map", c.MapBytes), arg("chunk", c.ChunkBytes), arg("rate", c.BytesPerSecond)
+		w.cfg.Cleaner = c
+		w.s.SetCleaner(now, c)
+		w.s.SetConfig(now, s.id, s.cfg, &w.out)
+		w.gather()
+		w.run()
+	case "records":
+		s.records(b, l)
 	case "step":
 		for range arg("n", 1) {
 			w.step()
@@ -303,5 +322,73 @@ func (s *script) state(b *strings.Builder, l *Log) {
 	}
 	if stable := l.LastStable(); stable != l.high {
 		fmt.Fprintf(b, "  last stable=%d\n", stable)
+	}
+}
+
+// put appends one batch of records.
+func (s *script) put(b *strings.Builder, d *datadriven.TestData, arg func(string, int64) int64) {
+	o := batch.Options{Transactional: d.HasArg("txn")}
+	if d.HasArg("producer") {
+		o.Producer = &batch.Producer{ID: arg("producer", 0), Sequence: int32(arg("seq", 0))}
+	}
+	build := batch.NewBuilder(o)
+	for _, line := range strings.Fields(d.Input) {
+		key, value, _ := strings.Cut(line, "=")
+		k, v := []byte(key), []byte(value)
+		if value == "" {
+			v = nil
+		}
+		if key == "" {
+			k = nil
+		}
+		build.Add(s.w.now.Wall.Millis(), k, v, nil)
+	}
+	base, err := s.w.s.Append(s.w.now, s.id, build.Finish(0), core.Epoch(arg("epoch", 0)), &s.w.out)
+	fmt.Fprintf(b, "base=%d %s\n", base, err)
+	s.w.gather()
+	s.w.run()
+}
+
+// records shows what the files of a log hold.
+func (s *script) records(b *strings.Builder, l *Log) {
+	fmt.Fprintf(b, "clean below %d", l.cleanPoint)
+	if l.clean != nil {
+		fmt.Fprintf(b, ", %s", cleanStageNames[l.clean.stage])
+	}
+	if l.uncleanable != "" {
+		fmt.Fprintf(b, ", uncleanable: %s", l.uncleanable)
+	}
+	fmt.Fprintln(b)
+	for _, g := range l.segs {
+		fmt.Fprintf(b, "segment %d-%d", g.base, g.end)
+		for _, a := range g.aborts {
+			fmt.Fprintf(b, " aborted=%d:%d-%d", a.ProducerID, a.First, a.Last)
+		}
+		fmt.Fprintln(b)
+		for rest := s.w.files[g.file].n.data; len(rest) > 0; {
+			v, r, is := batch.First(rest)
+			if rest = r; is != batch.Good {
+				fmt.Fprintln(b, " ", is)
+				break
+			}
+			fmt.Fprintf(b, "  %d-%d", v.BaseOffset(), v.LastOffset())
+			if v.HasDeleteHorizon() {
+				fmt.Fprintf(b, " horizon=%dms", v.BaseTimestamp()-s.w.now.Wall.Millis())
+			}
+			if v.ProducerID() >= 0 {
+				fmt.Fprintf(b, " producer=%d.%d", v.ProducerID(), v.LastSequence())
+			}
+			records, _ := batch.Read(v, 1<<20)
+			var rec batch.Record
+			for records.Next(&rec) {
+				switch {
+				case v.IsControl():
+					fmt.Fprintf(b, " %d:%s", rec.Offset, []string{"abort", "commit"}[rec.Key[3]])
+				default:
+					fmt.Fprintf(b, " %d:%s=%s", rec.Offset, rec.Key, rec.Value)
+				}
+			}
+			fmt.Fprintln(b)
+		}
 	}
 }

@@ -41,7 +41,7 @@ var indexSuffixes = [...]string{".index", ".timeindex", ".txnindex"}
 func (s *Store) beginSwap(l *Log, out *core.Out) {
 	c := l.clean
 	c.swap = swapIndexes
-	for _, suffix := range []string{".index", ".timeindex"} {
+	for _, suffix := range c.made.indexFiles() {
 		path := segmentPath(l.dir, c.made.base, suffix)
 		out.Rename(s.cleanOp(l), path+cleanedSuffix, path+swapSuffix)
 	}
@@ -73,7 +73,7 @@ func (s *Store) swapStep(now core.Now, l *Log, err core.Errno, out *core.Out) {
 			s.swapStep(now, l, core.OK, out)
 		}
 	case swapNames:
-		for _, suffix := range []string{".index", ".timeindex"} {
+		for _, suffix := range l.find(base).indexFiles() {
 			out.Rename(s.cleanOp(l), path+suffix+swapSuffix, path+suffix)
 		}
 	case swapLast:
@@ -94,7 +94,6 @@ func (s *Store) replace(l *Log, out *core.Out) {
 	g := c.made
 	for _, old := range l.segs[i : i+n] {
 		core.Must(old.seals == 0, "a segment of a group is sealed")
-		g.txn, g.aborts = g.txn || old.txn, append(g.aborts, old.aborts...)
 		out.CloseFile(0, old.file)
 	}
 	g.entry, g.made, g.end = true, l.segs[i].made, l.segs[i+n].base
@@ -121,13 +120,27 @@ func (l *Log) forgetBorders(from, to core.Offset) {
 // bury renames the old files whose names the new segment does not take, and those that it would but has not.
 func (s *Store) bury(l *Log, out *core.Out) {
 	c := l.clean
-	for _, base := range c.group[1:] {
-		for _, suffix := range []string{".log", ".index", ".timeindex", ".txnindex", ".snapshot"} {
+	for i, base := range c.group {
+		suffixes := []string{".log", ".index", ".timeindex", ".txnindex", ".snapshot"}
+		if i == 0 {
+			if suffixes = nil; !l.find(base).txn {
+				suffixes = []string{".txnindex"} // of aborted transactions of which nothing is left
+			}
+		}
+		for _, suffix := range suffixes {
 			path := segmentPath(l.dir, base, suffix)
 			out.Rename(s.cleanOp(l), path, path+".deleted")
 			c.cold = append(c.cold, path+".deleted")
 		}
 	}
+}
+
+// indexFiles are the suffixes of a segment's index files.
+func (g *segment) indexFiles() []string {
+	if g.txn {
+		return indexSuffixes[:]
+	}
+	return indexSuffixes[:2]
 }
 
 // swapped is reached when the new segment has its name, durably.
