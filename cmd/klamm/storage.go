@@ -77,9 +77,9 @@ func (info *dirInfo) print(w io.Writer) error {
 	fmt.Fprintf(w, "directory     %s\ncluster.id    %s\nnode.id       %s\ndirectory.id  %s\nlast stop     %s\n\n", info.Dir, info.ClusterID, info.NodeID, info.DirectoryID, stop)
 	var rows [][]string
 	for _, l := range info.Logs {
-		rows = append(rows, []string{l.Name, l.TopicID, strconv.Itoa(l.Segments), strconv.FormatInt(l.Bytes, 10), offsetText(l.Start), offsetText(l.RecoveryPoint), offsetText(l.High)})
+		rows = append(rows, []string{l.Name, l.TopicID, strconv.Itoa(l.Segments), strconv.FormatInt(l.Bytes, 10), offsetText(l.Start), offsetText(l.RecoveryPoint), offsetText(l.High), offsetText(l.CleanPoint), offsetText(l.DirtyPercent)})
 	}
-	return printTable(w, []string{"LOG", "TOPIC ID", "SEGMENTS", "BYTES", "START", "RECOVERY POINT", "HIGH WATERMARK"}, rows)
+	return printTable(w, []string{"LOG", "TOPIC ID", "SEGMENTS", "BYTES", "START", "RECOVERY POINT", "HIGH WATERMARK", "CLEAN POINT", "DIRTY %"}, rows)
 }
 
 func someArgs(what string) cobra.PositionalArgs {
@@ -118,6 +118,8 @@ type logInfo struct {
 	Start         *int64 `json:"log_start,omitempty"` // as last written down
 	RecoveryPoint *int64 `json:"recovery_point,omitempty"`
 	High          *int64 `json:"high_watermark,omitempty"`
+	CleanPoint    *int64 `json:"clean_point,omitempty"`   // below it the log is compacted
+	DirtyPercent  *int64 `json:"dirty_percent,omitempty"` // bytes above the clean point, of all segments but the active one
 }
 
 func offsetText(o *int64) string {
@@ -134,6 +136,7 @@ const (
 	recoveryFile = "recovery-point-offset-checkpoint"
 	highFile     = "replication-offset-checkpoint"
 	startFile    = "log-start-offset-checkpoint"
+	cleanerFile  = "cleaner-offset-checkpoint"
 	epochFile    = "leader-epoch-checkpoint"
 	identityFile = "partition.metadata"
 )
@@ -166,8 +169,12 @@ func dirInfoOf(dir string) (info dirInfo, err error) {
 	if err != nil {
 		return info, err
 	}
+	clean, err := readCheckpoint(filepath.Join(dir, cleanerFile))
+	if err != nil {
+		return info, err
+	}
 	for _, name := range logs {
-		l := logInfo{Name: name, Start: start.get(name), RecoveryPoint: recovery.get(name), High: high.get(name)}
+		l := logInfo{Name: name, Start: start.get(name), RecoveryPoint: recovery.get(name), High: high.get(name), CleanPoint: clean.get(name)}
 		if b, err := os.ReadFile(filepath.Join(dir, name, identityFile)); err == nil {
 			props, _ := image.ParseProperties(string(b))
 			l.TopicID, _ = props.Get("topic_id")
@@ -182,9 +189,30 @@ func dirInfoOf(dir string) (info dirInfo, err error) {
 				l.Bytes += st.Size()
 			}
 		}
+		if l.CleanPoint != nil {
+			l.DirtyPercent = dirtyPercent(segments, *l.CleanPoint)
+		}
 		info.Logs = append(info.Logs, l)
 	}
 	return info, nil
+}
+
+// dirtyPercent is the share of the bytes that the cleaner has still to look at: what min.cleanable.dirty.ratio is compared with, but for
+// what is too young or not committed.
+func dirtyPercent(segments []string, clean int64) *int64 {
+	var dirty, all int64
+	for i, s := range segments {
+		st, err := os.Stat(s)
+		if err != nil || i == len(segments)-1 { // the active one is never cleaned
+			continue
+		}
+		base, _ := strconv.ParseInt(strings.TrimSuffix(filepath.Base(s), ".log"), 10, 64)
+		if all += st.Size(); base >= clean {
+			dirty += st.Size()
+		}
+	}
+	percent := 100 * dirty / max(1, all)
+	return &percent
 }
 
 func notADataDir(dir string, err error) error {

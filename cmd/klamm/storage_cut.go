@@ -143,7 +143,7 @@ func (c *cut) do(w io.Writer) error {
 			return err
 		}
 	}
-	for _, name := range []string{recoveryFile, highFile, startFile} {
+	for _, name := range []string{recoveryFile, highFile, startFile, cleanerFile} {
 		if err := c.lowerCheckpoint(filepath.Join(c.root, name)); err != nil {
 			return err
 		}

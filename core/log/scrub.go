@@ -39,6 +39,7 @@ type scrub struct {
 type scrubPlace struct {
 	p    Partition
 	seg  core.Offset
+	file core.FileID // the segment's, when it was there: the cleaner may put another in its place
 	pos  int64
 	next core.Offset
 }
@@ -125,7 +126,7 @@ func (s *Store) scrubNext(now core.Now) (*Log, *segment) {
 			k.now = scrubPlace{p: l.p, seg: k.urgent[0].seg, next: k.urgent[0].seg}
 		}
 		if l != nil && l.state == online && l.cut == nil {
-			if g := l.find(k.now.seg); g != nil && k.now.more(l, g) {
+			if g := l.find(k.now.seg); g != nil && k.now.in(g).more(l, g) {
 				return l, g
 			}
 		}
@@ -166,12 +167,20 @@ func (s *Store) scrubWalk() (*Log, *segment) {
 				w.seg, w.pos, w.next = g.base, 0, g.base
 				s.scrub.again, s.scrub.n = false, 0
 			}
-			if g.base == w.seg && w.more(l, g) {
+			if g.base == w.seg && w.in(g).more(l, g) {
 				return l, g
 			}
 		}
 	}
 	return nil, nil
+}
+
+// in has the walk begin a segment anew that is another now.
+func (w *scrubPlace) in(g *segment) *scrubPlace {
+	if w.file != g.file {
+		w.file, w.pos, w.next = g.file, 0, g.base
+	}
+	return w
 }
 
 // more reports whether there is something left to be checked in a segment.
