@@ -132,6 +132,10 @@ func (o *Out) Open(op Op, f FileID, path string, how OpenMode) {
 // CloseFile lets go of f after every operation on it that was given before.
 func (o *Out) CloseFile(op Op, f FileID) { o.add(Effect{Kind: CloseFile, Op: op, File: f}) }
 
+// Forsake closes f as CloseFile does, because its bytes are about to become others: a range of it that SendRange was given and that the world
+// has not read yet is not sent any more, and its connection is closed. A reader never gets bytes of two histories.
+func (o *Out) Forsake(f FileID) { o.add(Effect{Kind: CloseFile, File: f, Len: 1}) }
+
 // Write writes b at off, beyond the file's end too. An error leaves any part of the range in doubt.
 // b is not to be written to until Done.
 func (o *Out) Write(op Op, f FileID, off int64, b []byte) {

@@ -498,3 +498,34 @@ func TestNotesAreLimited(t *testing.T) {
 	require.Contains(t, b.String(), "another")
 	require.NotContains(t, b.String(), "not wanted")
 }
+
+// What a slow reader has not got of a file whose bytes are about to change it does not get: neither the old ones, nor those of the new history.
+func TestForsakenRangesAreNotSent(t *testing.T) {
+	w, addr := netWorld(t, nil)
+	dir := t.TempDir()
+	data := bytes.Repeat([]byte{'a'}, 64<<20) // more than the kernel takes
+	w.do(func(out *core.Out) {
+		out.Open(1, 5, in(dir, "f"), core.CreateNew)
+		out.Write(2, 5, 0, data)
+	})
+	w.done(2)
+	c := dialTo(t, addr)
+	w.opened()
+	w.do(func(out *core.Out) { out.SendRange(11, 1, 5, 0, int64(len(data))) })
+	time.Sleep(50 * time.Millisecond)
+	w.do(func(out *core.Out) {
+		out.Forsake(5)
+		out.Open(3, 6, in(dir, "f"), core.OpenExisting)
+	})
+	w.done(3)
+	w.do(func(out *core.Out) { out.Truncate(4, 6, 0) })
+	w.done(4)
+	w.do(func(out *core.Out) { out.Write(5, 6, 0, bytes.Repeat([]byte{'b'}, len(data))) })
+	require.Equal(t, core.OK, w.done(5).Err)
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(5*time.Second)))
+	got, _ := io.ReadAll(c)
+	require.Less(t, len(got), len(data))
+	require.Zero(t, bytes.Count(got, []byte{'b'}))
+	require.NotEqual(t, core.OK, w.done(11).Err)
+	require.NotEqual(t, core.OK, w.closed(1).Err)
+}

@@ -38,9 +38,10 @@ type file struct {
 	gather   []core.Effect // the loop's: given in this batch
 	gathered bool
 
-	opened chan struct{} // closed when Open is done; f and err are valid then
-	f      File
-	err    core.Errno
+	opened   chan struct{} // closed when Open is done; f and err are valid then
+	forsaken atomic.Bool   // what is not read for a connection yet is not sent
+	f        File
+	err      core.Errno
 
 	mu         sync.Mutex
 	ops        []core.Effect // waiting, from head on
@@ -96,6 +97,9 @@ func (fs *files) effect(e *core.Effect) {
 	}
 	if e.Kind == core.CloseFile {
 		delete(fs.byID, e.File)
+		if e.Len == 1 { // see core.Out.Forsake; whoever reads for a connection looks at it after each read
+			f.forsaken.Store(true)
+		}
 	}
 	f.gather = append(f.gather, *e)
 	if !f.gathered {

@@ -104,6 +104,9 @@ func (w *writer) fileRange(s *sendItem) bool {
 		if err != nil || got < len(b) {
 			return w.cannotRead(s, fmt.Sprintf("%d of %d bytes at %d: %v", got, len(b), off, err))
 		}
+		if s.file.forsaken.Load() { // only now is it certain that b holds what was meant
+			return w.cannotRead(s, "the log is being cut")
+		}
 		w.add(b)
 		off, left = off+int64(got), left-int64(got)
 		if (left > 0 || w.bytes >= sendChunkBytes) && !w.flushPart() {

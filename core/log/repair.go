@@ -242,7 +242,7 @@ func (s *Store) cutDamaged(l *Log, to core.Offset, out *core.Out) {
 	to = min(to, l.end)
 	base := l.segs[l.at(to)].base
 	l.cleanPoint = min(l.cleanPoint, to)
-	s.closeForLoad(l, out)
+	s.closeForLoad(l, base, out)
 	l.load = &load{stage: loadSink, at: to, hide: min(base, to)}
 	s.writePoint(l.place, pointRecovery, out)
 }
@@ -252,7 +252,7 @@ func (s *Store) cutDamaged(l *Log, to core.Offset, out *core.Out) {
 func (s *Store) restartDamaged(l *Log, at core.Offset, out *core.Out) {
 	end := max(l.end, l.load.point, l.segs[len(l.segs)-1].base+math.MaxInt32)
 	l.cleanPoint = 0
-	s.closeForLoad(l, out)
+	s.closeForLoad(l, math.MaxInt64, out)
 	l.end = end
 	s.hide(l, at, out)
 }
@@ -267,7 +267,7 @@ func (s *Store) RaiseStart(id LogID, to core.Offset, out *core.Out) bool {
 	}
 	out.Mark("log.damaged-below-start")
 	point := l.load.point
-	s.closeForLoad(l, out)
+	s.closeForLoad(l, math.MaxInt64, out)
 	l.load = &load{stage: loadRise, at: to, point: point}
 	s.writePoint(l.place, pointStart, out)
 	return true

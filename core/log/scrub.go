@@ -2,6 +2,7 @@ package log
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 	"strconv"
 
@@ -302,7 +303,7 @@ func (s *Store) checkReady(l *Log, out *core.Out) {
 		return
 	}
 	point, seg := l.durable, c.seg
-	s.closeForLoad(l, out)
+	s.closeForLoad(l, math.MaxInt64, out) // what is written over damage is what should have been there
 	s.beginLoad(l, false, point, out)
 	l.load.checks, l.load.check = true, seg
 }

@@ -1,6 +1,10 @@
 package log
 
-import "klamm/core"
+import (
+	"math"
+
+	"klamm/core"
+)
 
 // cut is a Truncate under way. Its story: what is in flight ends; the recovery point is lowered, durably, since the
 // bytes below it would otherwise count as damaged once others stand there; the log is loaded anew up to the offset,
@@ -80,7 +84,7 @@ func (s *Store) cutReady(now core.Now, l *Log, out *core.Out) {
 			return
 		}
 		if c.all {
-			s.closeForLoad(l, out)
+			s.closeForLoad(l, math.MaxInt64, out) // its files are removed: what is open stays readable
 			s.hide(l, c.to, out)
 			return
 		}
@@ -94,7 +98,7 @@ func (s *Store) cutReady(now core.Now, l *Log, out *core.Out) {
 	if l.saved[pointRecovery] > c.point || s.dirs[l.place].points[pointRecovery].writing {
 		return
 	}
-	s.closeForLoad(l, out)
+	s.closeForLoad(l, c.point, out)
 	out.Mark("log.cut")
 	s.beginLoad(l, false, c.to, out)
 	l.load.cut, l.load.limit = true, c.to
@@ -115,10 +119,15 @@ func (s *Store) uncleanFrom(l *Log, c *cut, out *core.Out) bool {
 	return true
 }
 
-// closeForLoad lets go of all that a log knows of its files; it is loaded anew.
-func (s *Store) closeForLoad(l *Log, out *core.Out) {
+// closeForLoad lets go of all that a log knows of its files; it is loaded anew. What readers were promised of the segments from changes on and have not
+// got yet they do not get: other records may stand there soon.
+func (s *Store) closeForLoad(l *Log, changes core.Offset, out *core.Out) {
 	for _, g := range l.segs {
-		out.CloseFile(0, g.file)
+		if g.base >= changes {
+			out.Forsake(g.file)
+		} else {
+			out.CloseFile(0, g.file)
+		}
 	}
 	l.cuts++
 	l.state, l.reload, l.cut = loading, true, nil
