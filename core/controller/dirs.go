@@ -62,7 +62,9 @@ func (d *draft) assignDirectory(b *image.Broker, t *image.Topic, id int32, dir c
 	ch.moved, ch.to = b.ID, dir
 	was := p.Directories[at]
 	switch {
-	case was == dirDamaged && hasDirectory(b.LogDirs, dir): // it is whole again, and holds what it held: it may lead what nobody else may
+	case was == dirDamaged && !hasDirectory(b.LogDirs, dir): // now all of its directory is offline: it holds what it held
+		ch.isr = without(p.ISR, b.ID)
+	case was == dirDamaged: // it is whole again, and holds what it held: it may lead what nobody else may
 		d.c.sweep = d.c.active
 	case was != dir && !hasDirectory(b.LogDirs, was):
 		ch.isr, ch.lost, ch.wiped = without(p.ISR, b.ID), b.ID, true
