@@ -36,7 +36,7 @@ func (e *exactly) piping(i int, entity uint64) core.Machine {
 	}
 	d := drawing{e.r.w.Choices, entity}
 	o := client.PipeOptions{Options: e.r.options(entity), Records: conf.records}
-	o.Consumer.Reset, o.Consumer.PartitionBytes = client.ResetEarliest, 500<<d.n(10)
+	o.Consumer.Reset, o.Consumer.PartitionBytes = client.ResetEarliest, 8000<<d.n(6) // with less a batch would be a record, and a run too short
 	o.Consumer.MaxWait = d.ms(10, 400)
 	o.Consumer.Group = client.GroupOptions{ID: conf.group, SessionTime: 6 * core.Second, HeartbeatTime: core.Second, RebalanceTime: 6 * core.Second}
 	for _, t := range conf.from {
@@ -122,7 +122,9 @@ func (a *piping) work(now core.Now, out *core.Out) {
 			Record: checker.Record{Offset: int64(m.Offset), Value: checker.Value(id) + 1}})
 	}
 	a.e.taken(a.number, t.reads, r.w.now)
-	a.next = now.Mono + core.Time(v&31)*core.Millisecond
+	if a.next = now.Mono + core.Time(v&31)*core.Millisecond; r.stage >= stageFlush {
+		a.next = now.Mono
+	}
 	if v>>8&63 == 0 && r.stage < stageCalm { // for longer than the coordinator waits
 		r.deed(deedOverdue)
 		a.next = now.Mono + a.conf.lasts + 2*core.Second

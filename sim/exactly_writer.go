@@ -21,6 +21,7 @@ type writer struct {
 	txn    int // of the workload's, that is open or being ended; -1: none
 	left   int // records still to be sent in it
 	calmed bool
+	gone   bool // it has deserted
 }
 
 func (e *exactly) writer(i int, entity uint64) core.Machine {
@@ -29,14 +30,24 @@ func (e *exactly) writer(i int, entity uint64) core.Machine {
 	d := drawing{e.r.w.Choices, entity}
 	o.Linger, o.BatchBytes = core.Time(d.n(10))*core.Millisecond, 200<<d.n(6)
 	a := &writer{e: e, conf: conf, entity: entity, number: e.r.oracle.Sender(true, -1), p: client.NewProducer(o), txn: -1}
+	a.gone = conf.deserts && entity&0xffff > 0 // it does not come back
 	e.writers[i] = a
 	return a
 }
 
-func (a *writer) Next() core.Time { return min(a.next, a.p.Next()) }
+func (a *writer) Next() core.Time {
+	if a.gone {
+		return core.Never
+	}
+	return min(a.next, a.p.Next())
+}
 
 func (a *writer) Step(now core.Now, ev *core.Event, out *core.Out) {
 	w := a.e.r.w
+	if a.gone {
+		a.next = core.Never
+		return
+	}
 	if ev.Kind == core.Boot {
 		a.life = a.e.life(a.conf.id)
 		a.next = now.Mono + a.conf.start + a.e.r.cfg.quiet
@@ -48,6 +59,9 @@ func (a *writer) Step(now core.Now, ev *core.Event, out *core.Out) {
 	if now.Mono >= a.next {
 		a.work(now, out)
 		a.drain(now, out)
+	}
+	if a.gone {
+		return
 	}
 	if l := &a.e.lives[a.life]; l.told == core.Never && a.p.Ready() {
 		l.told = w.now
@@ -68,6 +82,12 @@ func (a *writer) work(now core.Now, out *core.Out) {
 	case state == client.TxnSick:
 		a.next = core.Never
 		a.p.Abort(now, out)
+	case a.conf.deserts && a.txn >= 0 && a.left < a.conf.records/2:
+		r.deed(deedDeserted)
+		a.p.Close(now, out)
+		a.drain(now, out)
+		a.end(checker.Unknown)
+		a.gone, a.next = true, core.Never
 	case a.txn >= 0 && a.left > 0:
 		a.burst(now, v, out)
 	case a.txn >= 0: // it ends, one way or the other
@@ -78,12 +98,15 @@ func (a *writer) work(now core.Now, out *core.Out) {
 		} else {
 			a.p.Abort(now, out)
 		}
-	case r.stage >= stageFlush || a.conf.twin && a.e.quiet():
+	case r.stage >= stageFlush || (a.conf.twin || a.conf.deserts) && a.e.quiet():
 		a.next = core.Never
 	case r.probes.made < len(r.cfg.Topics):
 		a.next = now.Mono + 50*core.Millisecond
 	case a.p.Begin(now, out):
 		a.txn, a.left = a.e.begin(a.conf.id, a.life), int(v)%a.conf.records+1
+		if a.conf.deserts {
+			a.left = a.conf.records
+		}
 		a.next = now.Mono + core.Time(v>>8&15)*core.Millisecond
 	default:
 		a.next = now.Mono + 50*core.Millisecond

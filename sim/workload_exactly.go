@@ -28,11 +28,12 @@ const (
 	deedAgain            // a batch of a pipe was aborted, and comes again
 	deedSecond           // a batch went through the second pipe of a chain
 	deedLevel            // transaction.version was changed
+	deedDeserted         // a producer went for good with a transaction open
 )
 
 func exactlyDeeds() []deed {
 	return []deed{{name: "txn-committed"}, {name: "txn-aborted"}, {name: "txn-sick"}, {name: "producer-fenced"}, {name: "commit-doubtful"},
-		{name: "txn-overdue"}, {name: "batch-piped"}, {name: "batch-again"}, {name: "batch-piped-twice"}, {name: "level-changed"}}
+		{name: "txn-overdue"}, {name: "batch-piped"}, {name: "batch-again"}, {name: "batch-piped-twice"}, {name: "level-changed"}, {name: "producer-deserted"}}
 }
 
 // exactlyConfig is what this workload adds to a run's configuration.
@@ -46,6 +47,7 @@ type exactlyConfig struct {
 type writerConfig struct {
 	id      string // transactional
 	twin    bool   // it uses the id of another, until the world is healed
+	deserts bool   // it goes for good in the midst of a transaction: only the coordinator can end that
 	topics  []int
 	pause   core.Time
 	start   core.Time
@@ -97,13 +99,17 @@ func drawExactly(cfg *Config, d *drawing) {
 			x.writers = append(x.writers, w)
 		}
 	}
+	for i := range d.n(3) {
+		x.writers = append(x.writers, writerConfig{id: fmt.Sprintf("deserter%d", i), deserts: true, start: d.ms(0, 6000), records: 4 + d.n(8), size: 20, open: d.ms(0, 300),
+			lasts: d.ms(1000, 6000), topics: []int{d.n(all)}})
+	}
 	for s := range stages {
 		from := sources
 		if s > 0 {
 			from = []int{all + s - 1}
 		}
 		for m := range 1 + d.n(2) {
-			p := pipeConfig{group: fmt.Sprintf("pipe%d", s), id: fmt.Sprintf("pipe%d.%d", s, m), stage: s, from: from, to: all + s, records: 1 + d.n(40), start: d.ms(0, 1500), lasts: d.ms(1500, 6000)}
+			p := pipeConfig{group: fmt.Sprintf("pipe%d", s), id: fmt.Sprintf("pipe%d.%d", s, m), stage: s, from: from, to: all + s, records: 8 + d.n(40), start: d.ms(0, 1500), lasts: d.ms(1500, 6000)}
 			if x.pipes = append(x.pipes, p); d.n(4) == 3 {
 				p.twin, p.start = true, d.ms(1500, 5000)
 				x.pipes = append(x.pipes, p)
@@ -247,7 +253,7 @@ func (e *exactly) quiet() bool { return e.r.stage >= stageCalm }
 
 func (e *exactly) alive() string {
 	for i, a := range e.writers {
-		if a != nil && !a.conf.twin && !a.calmed {
+		if a != nil && !a.conf.twin && !a.conf.deserts && !a.calmed {
 			state, why := a.p.Txn()
 			return fmt.Sprintf("writer %d (%s, %v) has committed nothing since healing: %s", i, a.conf.id, state, why.Error())
 		}

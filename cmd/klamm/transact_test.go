@@ -8,16 +8,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"klamm/core/wire"
 )
 
 // Lines that belong to one transaction become visible together or not at all, and each record goes through the loop once,
 // also when its filter fails in between.
 func TestTransact(t *testing.T) {
-	if _, served := wire.Served(wire.KeyEndTxn); !served {
-		t.Skip("transactions are not served yet")
-	}
 	addr := startBroker(t, "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\ntransaction.state.log.num.partitions=1\noffsets.topic.num.partitions=1\n")
 	run := func(in string, args ...string) (string, string, error) {
 		var out, errs bytes.Buffer
