@@ -269,7 +269,10 @@ func (w *world) register() {
 		q.LogDirs = [][16]byte{{byte(n)}, {byte(n), 99}}
 	case 3:
 		if had != nil {
-			q.IncarnationID = had.Incarnation
+			q.IncarnationID, q.LogDirs = had.Incarnation, nil // one life loses directories, and gets none back
+			for _, dir := range had.LogDirs {
+				q.LogDirs = append(q.LogDirs, dir)
+			}
 		}
 	}
 	resp, records := w.r.c.BrokerRegistration(w.r.now, q, w.r.c.Image().End())
