@@ -353,9 +353,11 @@ func (b *Broker) imageChanged(now core.Now, d *image.Delta, out *core.Out) {
 		b.host(now, t, out)
 	}
 	for _, c := range d.Changed {
-		if c.Old == nil {
+		switch known := b.parts.topic(c.Topic.Name, core.TopicID{}, false) != nil; {
+		case c.Old == nil && !known: // nothing was hosted yet when a stop was asked for
+		case c.Old == nil:
 			b.hostPartition(now, c.Topic, c.New, out)
-		} else {
+		default:
 			b.partitionChanged(now, c, out)
 		}
 	}
