@@ -370,7 +370,7 @@ func (r *run) stuckServers(b *strings.Builder) {
 			}
 		}
 	}
-	for _, what := range []string{r.whole(), r.converged(), r.harmed()} {
+	for _, what := range []string{r.whole(), r.converged(), r.harmed(), r.undecided()} {
 		if what != "" {
 			b.WriteString("; " + what)
 		}

@@ -33,7 +33,8 @@ func (r *run) judgeTransactions() {
 	}
 }
 
-// undecided says who still completes transactions; nothing, once all are over.
+// undecided says who still completes transactions; nothing, once all are over and that is committed: judgeTransactions reads
+// nothing above the high watermark.
 func (r *run) undecided() string {
 	if r.cfg.Set == SetDamage || r.cfg.Set == SetLying { // of what is lost for good nobody can say that it has its marker
 		return ""

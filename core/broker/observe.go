@@ -28,11 +28,15 @@ func (b *Broker) OldestUnused() (deadline core.Time, of string) {
 	return deadline, of
 }
 
-// Completing is how many transactions are decided here and not complete: some of their markers are not where they belong.
+// Completing is how many transactions are decided here and not known to be over: some of their markers are not where they
+// belong, or what says that they are complete is not committed. A partition that is being loaded counts as one.
 func (b *Broker) Completing() (n int) {
 	for i := range b.txns.list {
-		if c := &b.txns.list[i]; c.shard.Phase() == shard.Active {
-			n += c.state.Prepared()
+		switch c := &b.txns.list[i]; c.shard.Phase() {
+		case shard.Loading:
+			n++
+		case shard.Active:
+			n += c.state.Unsettled(b.store.Log(c.shard.Log()).High())
 		}
 	}
 	return n

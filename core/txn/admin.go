@@ -92,10 +92,14 @@ func (s *State) Counts() (states [StatusKept]int64, markers int64) {
 	return states, markers
 }
 
-// Prepared is how many transactions are decided and not complete.
-func (s *State) Prepared() (n int) {
+// Unsettled is how many transactional ids are decided and not complete, or have a newest record that is not below high, where
+// the committed records end: what is committed of such an id may still be a Prepare*. Ids that were removed there count as one.
+func (s *State) Unsettled(high core.Offset) (n int) {
+	if s.gone > high {
+		n++
+	}
 	for _, t := range s.all {
-		if t.stored.Status.prepared() {
+		if t.stored.Status.prepared() || t.end > high {
 			n++
 		}
 	}

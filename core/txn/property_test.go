@@ -222,6 +222,15 @@ func (p *player) check() {
 		}
 	}
 	require.True(p.t, slices.IsSortedFunc(p.st.preparing, func(a, b preparing) int { return int(a.end - b.end) }))
+	if p.st.Unsettled(core.Offset(p.durable)) == 0 {
+		committed := New(p.st.cfg)
+		for _, r := range p.log.records[:p.durable] {
+			committed.Apply(r.Key, r.Value, &core.Out{})
+		}
+		for _, t := range committed.all {
+			require.False(p.t, t.stored.Status.prepared(), "what is settled is over in the committed records")
+		}
+	}
 	p.checkLog()
 }
 

@@ -258,6 +258,8 @@ func (r runner) look() string {
 			fmt.Fprintf(&b, "%s %s %d\n", row.TransactionalID, row.TransactionState, row.ProducerID)
 		}
 		return b.String()
+	case "unsettled":
+		return fmt.Sprintf("%d\n", r.st.Unsettled(core.Offset(r.int("high", int64(len(r.log.records))))))
 	case "next":
 		if r.st.Next() == core.Never {
 			return "never\n"
