@@ -96,6 +96,8 @@ type Standing struct {
 	Followers      []Booked // what the leader believes of the others
 	Voters         []int32  // of the metadata log, where they change: those in force on this node that have their disks; and
 	VoterCount     int      // how many are in force
+	Former         []int32  // the same of the set that it has replaced in the Step under way; what it had committed by then, it had by
+	FormerCount    int      // that set. Zero if there was no change
 	Moved          bool     // the sets, or the leadership, have changed since the last look: what was raised was raised by others
 	Settled        bool     // it has looked at its high watermark again in the Step under way: its sets have just come into force
 	Joining        []int32  // followers outside the sets that hold the high watermark back, since they are about to join
@@ -528,18 +530,24 @@ func (c *Replicas) majority(s *Standing) {
 	if i < len(x.marks) && x.marks[i].Epoch != s.Epoch {
 		c.fail("I37", "node %d leads in epoch %d and committed up to %d, where the last batch is of epoch %d", s.Node, s.Epoch, s.High, x.marks[i].Epoch)
 	}
-	n, voters, all := 0, c.voters, len(c.voters)
+	voters, all := c.voters, len(c.voters)
 	if s.VoterCount > 0 {
 		voters, all = s.Voters, s.VoterCount
 	}
+	n := c.holders(voters, s.High)
+	if 2*n <= all && 2*c.holders(s.Former, s.High) <= s.FormerCount {
+		c.fail("I37", "node %d committed up to %d, and %d of %d voters hold that durably", s.Node, s.High, n, all)
+	}
+}
+
+// holders counts those of a set that hold durably what is below an offset.
+func (c *Replicas) holders(among []int32, high int64) (n int) {
 	for i := range c.copies {
-		if x := c.copies[i]; x.safe >= s.High && slices.Contains(voters, x.node) {
+		if x := c.copies[i]; x.safe >= high && slices.Contains(among, x.node) {
 			n++
 		}
 	}
-	if 2*n <= all {
-		c.fail("I37", "node %d committed up to %d, and %d of %d voters hold that durably", s.Node, s.High, n, all)
-	}
+	return n
 }
 
 // bookings: what a leader counts of a follower, that one has had (I28), durably where it has to be (I38).

@@ -413,6 +413,21 @@ func TestQuorumFixtures(t *testing.T) {
 			p.follow(3, 20)
 			p.lead(2, 2, 40)
 		}, ""},
+		{"committed by the former voters, and then one has left", func(p *play) {
+			p.put(2, 1, 3)
+			p.follow(2, 20)
+			p.Look(&Standing{Node: 1, High: 30, Safe: 30, End: 40, Leads: true, Epoch: 1, Voters: []int32{2, 3}, VoterCount: 2,
+				Former: []int32{1, 2, 3}, FormerCount: 3})
+		}, ""},
+		{"committed by too few of the former voters and of those that are left", func(p *play) {
+			p.Look(&Standing{Node: 1, High: 30, Safe: 30, End: 40, Leads: true, Epoch: 1, Voters: []int32{1, 2}, VoterCount: 2,
+				Former: []int32{1, 2, 3}, FormerCount: 3})
+		}, "I37"},
+		{"committed by voters that had left before", func(p *play) {
+			p.put(2, 1, 3)
+			p.follow(2, 20)
+			p.Look(&Standing{Node: 1, High: 30, Safe: 30, End: 40, Leads: true, Epoch: 1, Voters: []int32{2, 3}, VoterCount: 2})
+		}, "I37"},
 		{"a leader without what is committed", func(p *play) {
 			p.put(2, 1, 3)
 			p.follow(2, 20)

@@ -41,6 +41,16 @@ type voteView struct {
 	base  int64    // where that epoch begins in this log
 	grew  []growth // while it leads: how far its log had come when, as far as that is not read yet
 	shot  quorum.SnapshotID
+	went  reign
+}
+
+// reign is what a leader went by when it was last looked at: life 0 if it did not lead. A Step may raise its high watermark and then
+// change the voters; both are seen when it is over.
+type reign struct {
+	life  int
+	epoch int32
+	end   int64 // of its log
+	keys  []voterKey
 }
 
 // growth is what a leader had committed when its log came to an end.
@@ -259,12 +269,8 @@ func (r *run) lookVoters(at int, n *Node, node *quorum.Node, store *log.Store, l
 	if !whole {
 		keys = voterKeys(node) // held against the bytes as soon as they are there
 	}
-	s.VoterCount = len(keys)
-	for _, k := range keys {
-		if k.dir.IsZero() || k.dir == r.directory(int(k.id-1)) {
-			s.Voters = append(s.Voters, k.id)
-		}
-	}
+	s.Voters, s.VoterCount = r.present(keys), len(keys)
+	r.lookFormer(v, keys, whole, s)
 	if !node.Settled(store) || l.Cutting() || !whole {
 		return
 	}
@@ -279,6 +285,27 @@ func (r *run) lookVoters(at int, n *Node, node *quorum.Node, store *log.Store, l
 		}
 	}
 	r.lookSnapshot(at, n, node)
+}
+
+// lookFormer tells of the voters whom a leader went by when the Step under way began, if it has appended another set in it. The batch with
+// that set lies above the end that its log had then, and below that end all could be committed by the former ones.
+func (r *run) lookFormer(v *voteView, keys []voterKey, whole bool, s *checker.Standing) {
+	if w := &v.went; !whole && s.Leads && w.life == s.Life && w.epoch == s.Epoch && s.High <= w.end && !slices.Equal(w.keys, keys) {
+		s.Former, s.FormerCount = r.present(w.keys), len(w.keys)
+	}
+	if v.went = (reign{}); s.Leads {
+		v.went = reign{s.Life, s.Epoch, s.End, keys}
+	}
+}
+
+// present are the voters of a set that have their disks.
+func (r *run) present(keys []voterKey) (ids []int32) {
+	for _, k := range keys {
+		if k.dir.IsZero() || k.dir == r.directory(int(k.id-1)) {
+			ids = append(ids, k.id)
+		}
+	}
+	return ids
 }
 
 // lookSnapshot reads the newest snapshot of a node: the voters in it are the committed ones of its end (I39, I41).
