@@ -179,6 +179,14 @@ func (s *script) command(t *testing.T, d *datadriven.TestData, b *strings.Builde
 		w.advance(core.Time(arg("s", 1)) * core.Second)
 	case "high":
 		w.s.SetHigh(now, s.id, core.Offset(arg("to", int64(l.end))), &w.out)
+	case "astray": // the next read, or walk, comes from another place
+		w.stray = map[core.EffectKind]int64{}
+		if d.HasArg("read") {
+			w.stray[core.Read] = arg("read", 0)
+		}
+		if d.HasArg("walk") {
+			w.stray[core.DoWork] = arg("walk", 0)
+		}
 	case "fail":
 		for _, a := range d.CmdArgs {
 			for k := range core.EffectKind(255) {

@@ -25,6 +25,10 @@ type seek struct {
 	n        int64 // bytes of this step
 	hinted   bool  // pos comes from an index
 	age      bool  // retention asks, and nobody else is told
+
+	want  border      // of the batch that is being read first
+	gap   core.Offset // where the batch begins to which a walk has led once, although it lies behind the offset; 0: none
+	again int         // reads that brought something else than want
 }
 
 type seekStage uint8
@@ -135,7 +139,7 @@ func (s *Store) seekFrom(l *Log, t Ticket, k *seek, out *core.Out) {
 			return
 		}
 		k.seg = b.seg
-		s.seekRead(l, t, k, b.pos, b.size, out)
+		s.seekRead(l, t, k, b, out)
 		return
 	}
 	g := l.segs[l.at(k.from)]
@@ -263,7 +267,7 @@ func (s *Store) scanned(now core.Now, l *Log, t Ticket, k *seek, g *segment, ev 
 			s.notFound(t, k)
 			return
 		}
-		s.seekRead(l, t, k, b.pos, b.size, out)
+		s.seekRead(l, t, k, b, out)
 	}
 }
 
@@ -274,19 +278,33 @@ func (l *Log) mayBegin(g *segment, pos int64, base, end core.Offset) bool {
 }
 
 // seekRead reads from a known batch on.
-func (s *Store) seekRead(l *Log, t Ticket, k *seek, pos, first int64, out *core.Out) {
+func (s *Store) seekRead(l *Log, t Ticket, k *seek, b border, out *core.Out) {
 	g := l.find(k.seg)
 	core.Must(g != nil, "a border lies in a segment of the log")
-	k.file = g.file
-	k.stage, k.pos, k.n = seekBytesRead, pos, min(max(first, k.bytesMax), g.size-pos)
-	out.Read(s.start(l, op{kind: opSeek, ticket: t}), g.file, pos, k.n)
+	k.file, k.want = g.file, b
+	k.stage, k.pos, k.n = seekBytesRead, b.pos, min(max(b.size, k.bytesMax), g.size-b.pos)
+	out.Read(s.start(l, op{kind: opSeek, ticket: t}), g.file, b.pos, k.n)
 }
 
 // readDone cuts what was read to whole batches. Each must be where the log says that one is: a read from the wrong
-// place can have a valid checksum.
+// place can have a valid checksum. What follows the first one in the file follows it here too, but the first may be any batch of the
+// segment: then the place is looked for and read again, since whoever takes what lies behind for what comes next loses a batch.
 func (s *Store) readDone(now core.Now, l *Log, t Ticket, k *seek, g *segment, ev *core.Event, out *core.Out) {
+	data := ev.Data
+	if v, _, is := batch.First(data); is == batch.Good && !k.wants(v) {
+		if k.again++; k.again < readsMax {
+			out.Mark("log.read-astray")
+			if k.gap = 0; k.wanted(v) {
+				k.gap = v.BaseOffset()
+			}
+			l.forgetSought(k.want)
+			s.seekFrom(l, t, k, out)
+			return
+		}
+		data = nil
+	}
 	next, n := k.from, 0
-	for rest := ev.Data; len(rest) > 0; {
+	for rest := data; len(rest) > 0; {
 		v, r, is := batch.First(rest)
 		if is != batch.Good || v.LastOffset()+1 > k.upTo {
 			break
@@ -298,9 +316,32 @@ func (s *Store) readDone(now core.Now, l *Log, t Ticket, k *seek, g *segment, ev
 		next, n, rest = v.LastOffset()+1, n+v.Size(), r
 	}
 	if n == 0 {
+		l.forgetSought(k.want)
 		s.Check(now, l.id, g.base, out)
 		s.sought(t, k, Change{Err: core.IOError})
 		return
 	}
-	s.sought(t, k, Change{Data: ev.Data[:n]})
+	s.sought(t, k, Change{Data: data[:n]})
+}
+
+// wants reports whether the first batch of a read is the one that was to be read. A walk that went astray may have led to
+// a batch behind it. Compaction leaves gaps, so one that begins behind the offset is believed if a second walk leads to it too, or if its border is
+// known since it was written or loaded.
+func (k *seek) wants(v batch.View) bool {
+	base := v.BaseOffset()
+	return k.wanted(v) && (base <= k.from || base == k.want.base || base == k.gap)
+}
+
+// wanted reports whether a batch is the one that was looked for, right or wrong.
+func (k *seek) wanted(v batch.View) bool {
+	return v.LastOffset()+1 == k.want.end && int64(v.Size()) == k.want.size
+}
+
+// forgetSought forgets a border that a walk has found.
+func (l *Log) forgetSought(b border) {
+	for i := range l.sought {
+		if l.sought[i] == b {
+			l.sought[i] = border{}
+		}
+	}
 }

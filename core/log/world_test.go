@@ -44,6 +44,7 @@ type world struct {
 	trace   func(string)
 	lives   int
 	cfg     StoreConfig
+	stray   map[core.EffectKind]int64 // where the next effect of a kind reads instead
 }
 
 type handle struct {
@@ -239,8 +240,13 @@ func (w *world) loseSync(f core.FileID) {
 
 func (w *world) read(f *node, e *core.Effect, ev *core.Event) {
 	w.maxRead = max(w.maxRead, e.Len)
-	lo := min(e.Off, int64(len(f.data)))
-	hi := min(e.Off+e.Len, int64(len(f.data)))
+	off := e.Off
+	if at, astray := w.stray[e.Kind]; astray {
+		off = at
+		delete(w.stray, e.Kind)
+	}
+	lo := min(off, int64(len(f.data)))
+	hi := min(off+e.Len, int64(len(f.data)))
 	ev.Data = bytes.Clone(f.data[lo:hi])
 	if ev.N = hi - lo; ev.N < e.Len {
 		ev.Err = core.ShortRead
