@@ -121,6 +121,7 @@ func (r *run) lookAt(n *Node, l *log.Log) {
 	if n.ready {
 		r.settingsOf(l)
 	}
+	r.cleansNow(l)
 	if r.cleaning != nil {
 		m, can := n.Machine.(member)
 		r.lookClean(n, l, !r.cfg.topology.many() || can && m.Leading(l.ID()) != nil)

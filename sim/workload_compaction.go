@@ -280,7 +280,18 @@ func (r *run) lookClean(n *Node, l *log.Log, leads bool) {
 	}
 }
 
-// isCleaned reports whether a topic's logs are cleaned in this run.
+// cleansNow tells the judge of a partition's copies that one of them is being cleaned: the coordinators' logs may be, whatever the
+// workload, once they are dirty enough. Until then all copies have the very same batches.
+func (r *run) cleansNow(l *log.Log) {
+	if r.cluster == nil || !l.Cleaning().On && l.Swaps() == 0 {
+		return
+	}
+	if i, ok := r.cluster.index[copyKey{l.TopicID(), l.Partition().Partition}]; ok {
+		r.cluster.copies[i].Compacted = true
+	}
+}
+
+// isCleaned reports whether a topic's logs are sure to be cleaned in this run.
 func (r *run) isCleaned(topic string) bool {
 	return r.cfg.topic(topic).compacted.on || r.cfg.Workload == Compaction && topic == offsetsTopic
 }
