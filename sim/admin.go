@@ -177,9 +177,13 @@ func (a *asking) ask(now core.Now, out *core.Out) {
 		a.what = adminFindCoordinator
 	}
 	req, upTo := a.probe(v)
-	if q, ok := a.clusterAsk(); ok {
-		req, upTo = q, 32767
-	} else if q, ok := a.dirAsk(); ok {
+	what, topic := a.what, a.topic
+	q, other := a.clusterAsk()
+	if !other {
+		a.what, a.topic = what, topic // it may have thought of something that could not be asked
+		q, other = a.dirAsk()
+	}
+	if other {
 		req, upTo = q, 32767
 	}
 	if req == nil {
