@@ -49,7 +49,7 @@ var UnreachableMarks = append([]Unreachable{
 	alone("there is no other replica of a partition",
 		"broker.fetch-of-stranger", "broker.isr-change-refused", "broker.isr-change-unanswered", "broker.replica-append-failed",
 		"broker.replica-bad-batch", "broker.replica-begins-anew", "broker.replica-session-lost", "broker.replica-taken-away",
-		"broker.replica-truncates", "broker.truncated-below-high", "log.cut")...),
+		"broker.replica-truncates", "broker.truncated-below-high")...),
 	alone("no other broker asks or is asked", "broker.marker-lost", "broker.marker-without-leader", "broker.no-producer-ids", "broker.peer-request-refused", "broker.peer-too-old")...),
 	alone("nobody else could lead", "broker.stops-as-leader", "shard.stale-load", "shard.stale-unload")...)...)
 
