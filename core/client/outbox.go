@@ -16,13 +16,14 @@ import (
 //
 // Invariants: batches is in the order of Send, ord rising; only the last is open; the sequence numbers of
 // those that have one follow each other, and next follows the last of them; inflight counts the batches
-// with a request.
+// with a request, all of which went to node in reign.
 type outbox struct {
 	at       core.TopicPartition
 	batches  []sending
 	lastOrd  uint64
 	inflight int
-	node     core.NodeID // where they are, if any
+	node     core.NodeID // who led when there was last something to send
+	reign    core.Epoch  // in which leader epoch, as far as was known; -1 if it was not
 	retryAt  core.Time
 	fails    int
 
@@ -33,9 +34,10 @@ type outbox struct {
 	// back, a new epoch begins at 0 (KIP-360).
 	reset bool
 
-	// settled: the leader has taken a batch since the last failure. Until then batches go one by one, since a
-	// broker that knows nothing of a producer takes any first sequence number: were the first of two refused
-	// for another reason, the second would be stored before it.
+	// settled: this leader has taken a batch in this reign, and since the last failure. Until then batches go one
+	// by one, since a broker that knows nothing of a producer takes any first sequence number: were the first of
+	// two refused for another reason, the second would be stored before it. A new leader need not know what the
+	// one before it knew: a replica that began anew above all records of a producer has never heard of it.
 	settled bool
 
 	producerID int64
@@ -269,6 +271,20 @@ func (p *Producer) bump() {
 	p.epoch++
 }
 
+// under takes note of who leads the partition, and reports whether something may be sent there: not while
+// something is on its way to another leader, or was sent in another reign. What the last one took says nothing
+// about what this one knows.
+func (b *outbox) under(leader core.NodeID, reign core.Epoch) bool {
+	if b.node == leader && b.reign == reign {
+		return true
+	}
+	if b.inflight > 0 {
+		return false
+	}
+	b.node, b.reign, b.settled = leader, reign, false
+	return true
+}
+
 // due reports which batch of b may be sent to its leader now, or -1.
 func (p *Producer) due(now core.Now, b *outbox) int {
 	if len(b.batches) == b.inflight || b.reset {
@@ -338,11 +354,11 @@ func (p *Producer) request(now core.Now, node core.NodeID, out *core.Out) bool {
 		if len(b.batches) == b.inflight || p.transactional() && !p.txn.holds(b.at) {
 			continue
 		}
-		leader, _ := p.leader(b.at)
+		leader, reign := p.leader(b.at)
 		if leader < 0 {
 			p.missing()
 		}
-		if leader != node || b.inflight > 0 && b.node != node {
+		if leader != node || !b.under(leader, reign) {
 			continue
 		}
 		j := p.due(now, b)
@@ -368,7 +384,6 @@ func (p *Producer) request(now core.Now, node core.NodeID, out *core.Out) bool {
 		r.list = append(r.list, carried{b.at, t.id})
 		s.request = r.id
 		b.inflight++
-		b.node = node
 		appendBatch(q, b.at, t.id, s.encoded)
 	}
 	if len(r.list) == 0 {
