@@ -474,10 +474,10 @@ func (s *Store) sealCleaned(l *Log, out *core.Out) {
 	c.open += 2
 	if g.txn = len(g.aborts) > 0; g.txn {
 		c.open++
-		s.put(put{what: putCleaned, log: l.id, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".txnindex"+cleanedSuffix)}, formatTxnIndex(g.aborts), out)
+		s.put(put{what: putCleaned, log: l.slot, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".txnindex"+cleanedSuffix)}, formatTxnIndex(g.aborts), out)
 	}
-	s.put(put{what: putCleaned, log: l.id, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".index"+cleanedSuffix)}, g.index, out)
-	s.put(put{what: putCleaned, log: l.id, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".timeindex"+cleanedSuffix)}, g.times, out)
+	s.put(put{what: putCleaned, log: l.slot, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".index"+cleanedSuffix)}, g.index, out)
+	s.put(put{what: putCleaned, log: l.slot, n: g.base, dir: l.dir, path: segmentPath(l.dir, g.base, ".timeindex"+cleanedSuffix)}, g.times, out)
 }
 
 // cleanedSealed says what came of one index file of a new segment. The last begins the swap.
