@@ -86,6 +86,23 @@ type copying struct {
 	end     core.Offset
 	high    core.Offset // the leader's high watermark, as it last said,
 	heard   bool        // if it did
+	gaps    uint8       // answers in a row that left out offsets behind this log's end
+}
+
+// gapsMax is how often a follower asks again when what it is sent leaves out offsets behind its end. Compaction leaves such gaps, and a
+// topic may have been compacted once; but a leader whose disk returned a read from a wrong place sends one just so.
+const gapsMax = 3
+
+// leavesGap reports whether what a follower was sent is to be asked for once more, because something seems to be missing before it.
+func (b *Broker) leavesGap(h *hosted, batches []byte, out *core.Out) bool {
+	v, _, is := batch.First(batches)
+	if is != batch.Good || v.BaseOffset() <= b.store.Log(h.log).End() || h.cfg.Compact || internalTopic(h.tp.Topic) || h.copying.gaps >= gapsMax {
+		h.copying.gaps = 0
+		return false
+	}
+	out.Mark("broker.replica-gap")
+	h.copying.gaps++
+	return true
 }
 
 // The waits of a fetcher whose leader does not answer: the first, doubled each time, and the longest.
@@ -405,6 +422,10 @@ func (b *Broker) follow(now core.Now, h *hosted, s replica.Step, out *core.Out) 
 	failed := log.AppendOK
 	switch s.Act {
 	case replica.Append:
+		if !hurt && b.leavesGap(h, s.Batches, out) {
+			failed = log.BadBatch
+			break
+		}
 		if failed = b.store.AppendExact(now, h.log, s.Batches, out); failed == log.AppendOK {
 			b.repl.counts.bytesIn += int64(len(s.Batches))
 			if hurt { // they were copied
