@@ -69,7 +69,8 @@ type loop struct {
 	c        *nodes.Cluster
 	records  int
 	kills    int
-	movers   int // processes or sessions that were ended
+	end      time.Time // nothing is killed afterwards
+	movers   int       // processes or sessions that were ended
 	commits  atomic.Int64
 	aborts   atomic.Int64
 }
@@ -102,10 +103,12 @@ func (l *loop) run(name string, span time.Duration) bool {
 	cl, err := kgo.NewClient(l.options(kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))...)
 	l.must(err)
 	defer cl.Close()
+	l.must(l.all(cl))
 	l.must(l.topics(cl, in, out))
 	l.kills, l.movers = 0, 0
 	l.commits.Store(0)
 	l.aborts.Store(0)
+	l.end = time.Now().Add(span)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	var sent atomic.Int64
@@ -121,8 +124,7 @@ func (l *loop) run(name string, span time.Duration) bool {
 			}
 		})
 	}
-	end := time.Now().Add(span)
-	for time.Now().Before(end) {
+	for time.Now().Before(l.end) {
 		time.Sleep(time.Duration(500+rand.IntN(1500)) * time.Millisecond)
 		n := l.c.Nodes[rand.IntN(len(l.c.Nodes))]
 		n.Kill()
@@ -178,6 +180,19 @@ func (l *loop) topics(cl *kgo.Client, names ...string) error {
 		}
 	}
 	return nil
+}
+
+// all waits until every broker is one that replicas can be put on: a node is up before it is registered.
+func (l *loop) all(cl *kgo.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for {
+		resp, err := kmsg.NewPtrMetadataRequest().RequestWith(ctx, cl)
+		if err != nil || len(resp.Brokers) == len(l.c.Nodes) {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 // feed produces the numbers from 0 on, once each, spread over the time.
@@ -280,12 +295,18 @@ func (l *loop) klamm(ctx context.Context, in, out, id string) {
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.Wait() }()
+		// Once the brokers are left alone, so are the movers. Of one that is killed while its JoinGroup waits the coordinator
+		// learns a session after the round: two that live for seconds only may never share a generation, with any coordinator.
+		var kill <-chan time.Time
+		if life := time.Duration(2000+rand.IntN(8000)) * time.Millisecond; time.Now().Add(life).Before(l.end) {
+			kill = time.After(life)
+		}
 		select {
 		case <-ended:
 			l.aborts.Add(1)
 			time.Sleep(100 * time.Millisecond)
 			continue
-		case <-time.After(time.Duration(2000+rand.IntN(8000)) * time.Millisecond):
+		case <-kill:
 			l.movers++
 			_ = cmd.Process.Kill()
 		case <-ctx.Done():
