@@ -332,7 +332,7 @@ func TestCleanCrashesAnywhere(t *testing.T) {
 func TestCleanAgainstReference(t *testing.T) {
 	hit := map[string]uint64{}
 	defer func() {
-		for _, mark := range []string{"log.cleaned", "log.swap", "log.swap-completed", "log.clean-shell", "log.clean-large-batch"} { // "log.clean-aborted" is too rare for a hundred runs; the workload compaction takes it
+		for _, mark := range []string{"log.cleaned", "log.swap", "log.swap-completed", "log.clean-shell", "log.clean-large-batch"} { // "log.clean-aborted" comes in most runs of this test, not in all
 			require.NotZero(t, hit[mark], "%s never came", mark)
 		}
 	}()
