@@ -154,7 +154,8 @@ has   "broker-api-versions" "$((base+3)) \(id: 3 rack: null" "$T" kafka-broker-a
 has   "log-dirs" 'brokers 1,2,3' "$T" kafka-log-dirs --bootstrap-server "$B" --describe
 
 echo "-- producers, consumers and groups"
-ok    "console producer, by node 1" bash -c "seq 3000 | $T kafka-console-producer --bootstrap-server $(broker 1) --topic t"
+# With keys, so that there is something in every partition: a consumer commits none that it has not yet looked where to begin in.
+ok    "console producer, by node 1" bash -c "seq 3000 | sed 's/.*/&:&/' | $T kafka-console-producer --bootstrap-server $(broker 1) --topic t --reader-property parse.key=true --reader-property key.separator=:"
 lines "console consumer, by node 2, in a group" 3000 "$T" kafka-console-consumer --bootstrap-server "$(broker 2)" --topic t --from-beginning --max-messages 3000 --group g --timeout-ms 60000
 has   "consumer-groups: describe, by node 3" 'g +t +6 +[0-9]+ +[0-9]+ +0 ' "$T" kafka-consumer-groups --bootstrap-server "$(broker 3)" --describe --group g
 lines "console consumer, by node 1, goes on where the group was" 100 bash -c "seq 100 | $T kafka-console-producer --bootstrap-server $(broker 2) --topic t && exec $T kafka-console-consumer --bootstrap-server $(broker 1) --topic t --max-messages 100 --group g --timeout-ms 60000"
