@@ -18,7 +18,6 @@ var UnreachableMarks = append([]Unreachable{
 	{Mark: "client.producer-id-forgotten", Why: "no transactional producer takes part", Mixed: true},
 	{Mark: "client.transaction-dead", Why: "no transactional producer takes part", Mixed: true},
 	{Mark: "client.transaction-sick", Why: "no transactional producer takes part", Mixed: true},
-	{Mark: "group.consumer-to-classic", Why: "a group of the simulator keeps its protocol; the scripts of core/group change it"},
 	{Mark: "group.revocation-late", Why: "the members give up in time, or are silent; core/group's model lets them dawdle"},
 	{Mark: "group.unreadable-regex", Why: "the simulator's members subscribe by name"},
 	{Mark: "group.unreadable-record", Why: "a coordinator's record would have to be written by another release: damage does not pass the checksum"},
@@ -50,7 +49,7 @@ var UnreachableMarks = append([]Unreachable{
 		"broker.fetch-of-stranger", "broker.isr-change-refused", "broker.isr-change-unanswered", "broker.replica-append-failed",
 		"broker.replica-bad-batch", "broker.replica-begins-anew", "broker.replica-session-lost", "broker.replica-taken-away",
 		"broker.replica-truncates", "broker.truncated-below-high")...),
-	alone("no other broker asks or is asked", "broker.marker-lost", "broker.marker-without-leader", "broker.no-producer-ids", "broker.peer-request-refused", "broker.peer-too-old")...),
+	alone("no other broker asks or is asked", "broker.marker-lost", "broker.no-producer-ids", "broker.peer-request-refused", "broker.peer-too-old")...),
 	alone("nobody else could lead", "broker.stops-as-leader", "shard.stale-load", "shard.stale-unload")...)...)
 
 // cleaning lists marks of the cleaner: in the mixed workload no topic is compacted but the coordinators', whose logs are short.
