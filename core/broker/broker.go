@@ -80,6 +80,8 @@ type Broker struct {
 	creations,
 	forwards uint64 // of this life
 	counts counters
+
+	worked configMemo // see topic_config.go
 }
 
 // New makes a broker that waits for its Boot event.

@@ -495,44 +495,6 @@ func (b *Broker) setTopicFacts(h *hosted) {
 	}
 }
 
-// topicConfig is the effective configuration of a topic's logs: the topic's own settings over the broker's
-// dynamic ones, those over the static file, that over Kafka's defaults.
-func (b *Broker) topicConfig(topic string) log.Config {
-	v := b.view()
-	number := func(name string) int64 { return v.Topic(topic, name).Int() }
-	ms := func(name string) core.Time { return core.Millis(number(name)) }
-	c := log.DefaultConfig()
-	c.SegmentBytes = number("segment.bytes")
-	if small := v.Topic(topic, "internal.segment.bytes"); !small.Null { // below the least segment.bytes, for tests
-		c.SegmentBytes = small.Int()
-	}
-	c.SegmentTime, c.SegmentJitter = ms("segment.ms"), ms("segment.jitter.ms")
-	c.IndexBytesMax, c.IndexInterval = number("segment.index.bytes"), number("index.interval.bytes")
-	c.RetentionBytes, c.RetentionTime = number("retention.bytes"), ms("retention.ms")
-	if number("retention.ms") < 0 {
-		c.RetentionTime = core.Never
-	}
-	c.MaxMessageBytes = int32(number("max.message.bytes"))
-	c.Delete, c.Compact = false, false
-	for _, policy := range v.Topic(topic, "cleanup.policy").List() {
-		c.Delete = c.Delete || policy == "delete"
-		c.Compact = c.Compact || policy == "compact"
-	}
-	c.FlushMessages, c.FlushTime = number("flush.messages"), ms("flush.ms")
-	c.DeleteDelay = ms("file.delete.delay.ms")
-	c.MinDirtyShare = v.Topic(topic, "min.cleanable.dirty.ratio").Scaled(1_000_000)
-	c.MinCompactionLag, c.MaxCompactionLag, c.DeleteRetention = ms("min.compaction.lag.ms"), ms("max.compaction.lag.ms"), ms("delete.retention.ms")
-	c.AppendTime = v.Topic(topic, "message.timestamp.type").Text == "LogAppendTime"
-	c.TimestampBeforeMax, c.TimestampAfterMax = ms("message.timestamp.before.max.ms"), ms("message.timestamp.after.max.ms")
-	c.Preallocate = v.Topic(topic, "preallocate").Bool()
-	c.ProducerExpiry = core.Millis(v.Broker("producer.id.expiration.ms").Int())
-	c.VerifyTransactions = v.Broker("transaction.partition.verification.enable").Bool()
-	if c.Durability = b.cfg.Durability; internalTopic(topic) || c.FlushMessages == 1 {
-		c.Durability = log.Synced
-	}
-	return c
-}
-
 // node is an endpoint that a reply names.
 type node = fetch.Node
 

@@ -130,10 +130,10 @@ func (v View) Broker(name string) Value {
 	d := BrokerDef(name)
 	core.Must(d != nil, "a known broker configuration is asked for")
 	if d.Mode != ReadOnly {
-		if text, ok := v.Image.Config(v.self()).Get(name); ok {
+		if text, ok := v.Own().Get(name); ok {
 			return Value{Name: name, Text: d.Shown(text), Source: SourceDynamicBroker}
 		}
-		if text, ok := v.Image.Config(Resource{BrokerResource, ""}).Get(name); ok && d.Mode == ClusterWide {
+		if text, ok := v.Everyone().Get(name); ok && d.Mode == ClusterWide {
 			return Value{Name: name, Text: d.Shown(text), Source: SourceDynamicDefault}
 		}
 	}
@@ -142,6 +142,12 @@ func (v View) Broker(name string) Value {
 	}
 	return Value{Name: name, Text: d.Default, Null: d.Null || d.Required, Source: SourceDefault}
 }
+
+// Own is what is set for the view's own broker. Not to be written to.
+func (v View) Own() Properties { return v.Image.Config(v.self()) }
+
+// Everyone is what is set for all brokers. Not to be written to.
+func (v View) Everyone() Properties { return v.Image.Config(Resource{BrokerResource, ""}) }
 
 func (v View) self() Resource { return Resource{BrokerResource, strconv.Itoa(int(v.Node))} }
 
@@ -164,9 +170,9 @@ func (v View) BrokerValues(d *Def) (values []Value) {
 		}
 	}
 	if d.Mode != ReadOnly {
-		text, ok := v.Image.Config(v.self()).Get(d.Name)
+		text, ok := v.Own().Get(d.Name)
 		add(text, ok, SourceDynamicBroker)
-		text, ok = v.Image.Config(Resource{BrokerResource, ""}).Get(d.Name)
+		text, ok = v.Everyone().Get(d.Name)
 		add(text, ok && d.Mode == ClusterWide, SourceDynamicDefault)
 	}
 	text, ok := v.Static.Get(d.Name)
