@@ -203,32 +203,7 @@ func (b *Broker) followOffsetsTopic(now core.Now, out *core.Out) {
 		}
 		k.topic = topic.ID
 	}
-	for _, p := range topic.Partitions {
-		c := k.find(p.ID)
-		if p.Leader != b.cfg.NodeID {
-			if c != nil && c.shard.Unload(p.LeaderEpoch, out) {
-				b.emptyCoordinator(c)
-			}
-			continue
-		}
-		id, ready := b.ledLog(offsetsTopic, p)
-		if !ready {
-			continue // its log is being opened: coordinatorsChange tells
-		}
-		if c == nil {
-			at, _ := slices.BinarySearchFunc(k.list, p.ID, func(c coordinator, p int32) int { return int(c.partition) - int(p) })
-			k.list = slices.Insert(k.list, at, coordinator{
-				partition: p.ID, shard: shard.New(core.TopicPartition{Topic: offsetsTopic, Partition: p.ID}, b.cfg.Internal.GroupLoadBytes), groups: group.New(b.groupConfig()),
-			})
-			c = &k.list[at]
-		}
-		if c.shard.Epoch() < p.LeaderEpoch || c.shard.Phase() == shard.Unloaded {
-			if c.shard.Load(now, b.store, id, p.LeaderEpoch, out) {
-				b.emptyCoordinator(c)
-				b.replayGroups(now, c, out)
-			}
-		}
-	}
+	b.followResidents(now, groupResidents{b, now, out}, topic, out)
 }
 
 // ledLog finds the log of a partition that this broker leads, if it can be used.

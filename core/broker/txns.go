@@ -115,33 +115,7 @@ func (b *Broker) followTransactionsTopic(now core.Now, out *core.Out) {
 		}
 		k.topic = topic.ID
 	}
-	for _, p := range topic.Partitions {
-		c := k.find(p.ID)
-		if p.Leader != b.cfg.NodeID {
-			if c != nil && c.shard.Unload(p.LeaderEpoch, out) {
-				b.emptyTxns(c)
-			}
-			continue
-		}
-		id, ready := b.ledLog(transactionsTopic, p)
-		if !ready {
-			continue // its log is being opened: txnsChange tells
-		}
-		if c == nil {
-			at, _ := slices.BinarySearchFunc(k.list, p.ID, func(c txnShard, p int32) int { return int(c.partition) - int(p) })
-			k.list = slices.Insert(k.list, at, txnShard{
-				partition: p.ID, shard: shard.New(core.TopicPartition{Topic: transactionsTopic, Partition: p.ID}, b.cfg.Internal.GroupLoadBytes),
-				state: txn.New(b.txnConfig()),
-			})
-			c = &k.list[at]
-		}
-		if c.shard.Epoch() < p.LeaderEpoch || c.shard.Phase() == shard.Unloaded {
-			if c.shard.Load(now, b.store, id, p.LeaderEpoch, out) {
-				b.emptyTxns(c)
-				b.replayTxns(now, c, out)
-			}
-		}
-	}
+	b.followResidents(now, txnResidents{b, now, out}, topic, out)
 }
 
 // emptyTxns forgets a partition's transactions. Whoever waits for them is told that this is no coordinator; markers that

@@ -211,30 +211,14 @@ func (c *Consumer) topicName(id core.TopicID) string {
 
 // leaveConsumer says goodbye once the commits are through. A static member says that it will be back.
 func (c *Consumer) leaveConsumer(now core.Now, out *core.Out) {
-	g, o := &c.group, &c.opt.Group
-	if now.Mono >= g.retryAt || len(g.commits) == 0 && (g.id == "" || g.generation < 0) {
-		c.end()
-		return
-	}
-	c.pool.WakeAt(g.retryAt)
-	if len(g.commits) > 0 || g.left {
-		return
-	}
-	to := c.coordinator(now, o.ID, coordinator, out)
-	if to == nil {
-		return
-	}
-	v, ok := versionOf(to, int16(kmsg.ConsumerGroupHeartbeat), -1)
-	if !ok {
-		c.end()
-		return
-	}
-	epoch := int32(epochLeaves)
-	if o.Instance != "" {
-		epoch = epochLeavesAgain
-	}
-	g.left = true
-	c.pool.Send(now, to, link.Ask{Kind: askLeave}, c.consumerHeartbeat(v, epoch), c.opt.RequestTime, out)
+	g := &c.group
+	c.goodbye(now, g.id == "" || g.generation < 0, kmsg.ConsumerGroupHeartbeat, func(v int16) kmsg.Request {
+		epoch := int32(epochLeaves)
+		if c.opt.Group.Instance != "" {
+			epoch = epochLeavesAgain
+		}
+		return c.consumerHeartbeat(v, epoch)
+	}, out)
 }
 
 // tendConsumer does what can be done now for a member of the consumer protocol.
