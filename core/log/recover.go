@@ -219,7 +219,7 @@ func (s *Store) fold(l *Log, g *segment, v batch.View, m marker) {
 	d, pos, gap := l.load, g.size, v.BaseOffset() != l.end
 	l.begin(v.LeaderEpoch(), v.BaseOffset())
 	l.ring.push(border{base: v.BaseOffset(), end: v.LastOffset() + 1, seg: g.base, pos: pos, size: int64(v.Size())}, s.cfg.Sizes.Borders)
-	if v.BaseOffset() >= d.snap {
+	if v.LastOffset() >= d.snap { // the first batch may reach below: see follows
 		if a, aborted := l.produced(v, m); aborted {
 			g.aborts = append(g.aborts, a)
 		}

@@ -177,3 +177,30 @@ func TestRestart(t *testing.T) {
 		require.NotZero(t, outcomes[o], "%s never happened: %v", o, outcomes)
 	}
 }
+
+// A log may begin within a batch. Its producer is known after a crash, like that of any other batch.
+func TestProducerOfFirstBatchThatReachesBelowStart(t *testing.T) {
+	w := newWorld(nil)
+	w.start()
+	w.run()
+	id := w.s.Create(w.now, Partition{Topic: "t"}, core.TopicID{1}, DefaultConfig(), &w.out)
+	w.gather()
+	w.run()
+	require.Equal(t, AppendOK, w.s.Restart(w.now, id, 5, &w.out))
+	w.gather()
+	w.run()
+	sent := makeBatch(3, w.now.Wall.Millis(), &batch.Producer{ID: 7, Sequence: 4}, "v")
+	require.Equal(t, AppendOK, w.s.AppendExact(w.now, id, stamped(sent, 4, 0), &w.out))
+	w.gather()
+	w.run()
+	require.Equal(t, Duplicate, w.s.CheckProducer(id, sent, 0).State)
+	w.crash(func() bool { return false })
+	w.start()
+	w.run()
+	id, ok := w.s.Find(Partition{Topic: "t"})
+	require.True(t, ok)
+	require.Equal(t, core.Offset(7), w.s.Log(id).End())
+	is := w.s.CheckProducer(id, sent, 0)
+	require.Equal(t, Duplicate, is.State, "I57")
+	require.Equal(t, core.Offset(4), is.Base)
+}
