@@ -295,6 +295,13 @@ func (b *Broker) stepMove(now core.Now, m *move, out *core.Out) {
 	if !f.Online() || f.Busy() || !c.Online() || c.Busy() {
 		return
 	}
+	if f.Orphan() {
+		if m.ticket == 0 {
+			m.near = false
+			b.store.Restart(now, m.future, c.Start(), out)
+		}
+		return
+	}
 	if m.stage == moveMaking {
 		m.stage = moveCopying
 		var first replica.Step

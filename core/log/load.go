@@ -76,6 +76,7 @@ const (
 	loadWiped
 	loadLower
 	loadStart
+	loadHeirs
 	loadQuiet // from here: the log is damaged, see repair.go
 	loadWant
 	loadPatch
@@ -361,6 +362,7 @@ func (s *Store) loadSnapshots(now core.Now, l *Log, out *core.Out) {
 		}
 	}
 	d.snap = l.segs[0].base
+	l.orphan = l.as == future && d.snap > 0
 	s.chooseScan(now, l, out)
 }
 
@@ -389,7 +391,7 @@ func (s *Store) snapshotRead(now core.Now, l *Log, ev *core.Event, out *core.Out
 		s.loadSnapshots(now, l, out)
 		return
 	}
-	d.snap = at
+	d.snap, l.orphan = at, false
 	l.adopt(ps, at)
 	s.chooseScan(now, l, out)
 }

@@ -86,6 +86,8 @@ type Log struct {
 	placed bool // its place among the loads at boot has been given back: it was found damaged
 	cut    *cut
 
+	orphan bool // see Orphan
+
 	slot LogID     // its place among all logs, which is its for life: what is in flight names it
 	move movePhase // of a move to another directory
 }

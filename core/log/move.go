@@ -14,7 +14,7 @@ import (
 //
 //	drain    the log takes no appends any more, and the future log is filled until both have one end; what is in flight ends, and both
 //	         are durable
-//	adopt    the future log gets what batches do not tell: epochs in which nothing was written, producers whose batches are gone,
+//	adopt    the future log gets what batches do not tell: epochs in which nothing was written, older batches of its producers,
 //	         and rolls, so that a snapshot of the producers is in its files
 //	rename   its directory gets the name of the partition, and that is made durable
 //	yield    it is the partition's log from here on, and is read; the old one is given up, its directory renamed for deletion
@@ -24,6 +24,9 @@ import (
 // logs of one name, which are the same (see Choose): nothing is appended before that. Then one. Leader epochs that begin meanwhile are
 // noted in both. If the log or its directory fails, the other one stays what it was. The caller has told the controller of the
 // new directory before, and what is so then is told again.
+//
+// Of producers whose batches are gone nothing would tell after a crash: recovery may begin below the snapshot of the end, at one that
+// the future log made while it was filled. So it knows them from its first offset on, if that is not 0: see bequeath, and Orphan.
 //
 // The two exchange their ids: whoever knows the log by its id goes on with the one that has taken its place.
 type movePhase uint8
@@ -79,6 +82,10 @@ func (s *Store) Futures() (list []LogID) {
 	}
 	return list
 }
+
+// Orphan reports that a future log begins above offset 0 and does not know the producers whose batches are below: a crash came, or damage.
+// It is not to be filled, but to begin anew.
+func (l *Log) Orphan() bool { return l.orphan }
 
 // Has reports whether a log of a partition is in the directory at a place, of whatever standing.
 func (s *Store) Has(at int, p Partition) bool { return s.within(at, p) != nil }

@@ -30,6 +30,7 @@ const (
 	putSeal    putWhat = iota // a file of the seal of the segment with base n
 	putEpochs                 // leader-epoch-checkpoint, with all entries up to epoch
 	putTopic                  // partition.metadata
+	putHeirs                  // the first producer snapshot of a future log
 	putPoint                  // a checkpoint of the log directory
 	putMarker                 // the clean marker
 	putCleaned                // an index file of a segment that a clean makes
@@ -138,6 +139,8 @@ func (s *Store) putFor(now core.Now, l *Log, p *put, err core.Errno, out *core.O
 	case putEpochs:
 		l.epochsPut, l.epochsSaved = false, p.epoch
 		s.saveEpochs(l, out)
+	case putHeirs:
+		s.loadEmpty(l, out)
 	case putTopic:
 		if l.made.topic = true; l.state == creating {
 			s.creating(now, l, out)

@@ -19,6 +19,8 @@ import (
 //     synced. The epochs go first: those of lost records must not be found beside no records.
 //   - If hide is not the offset that was asked for, since the log reached as far or farther, the recovery point is lowered
 //     to it, so that nothing seems to be missing, and then the start. A crash before finds the empty log at hide.
+//   - A future log gets a snapshot of the producers that no batch will tell it of: see heirs. A crash before finds it without,
+//     and it is an orphan.
 //   - The empty directory is loaded.
 func (s *Store) Restart(now core.Now, id LogID, at core.Offset, out *core.Out) AppendError {
 	if l := s.live(id); l != nil && l.state == damaged && !s.stop.on {
@@ -53,7 +55,7 @@ func (l *Log) pin(kind pointKind) (core.Offset, bool) {
 		return l.pinDamaged(kind)
 	}
 	switch {
-	case kind == pointStart && d.stage == loadStart:
+	case kind == pointStart && d.stage >= loadStart:
 		return d.at, true
 	case kind == pointStart:
 		return d.hide, true
@@ -83,7 +85,7 @@ func (s *Store) pointed(l *Log, out *core.Out) {
 		}
 	case loadStart:
 		if l.saved[pointStart] == d.at {
-			s.loadEmpty(l, out)
+			s.bequeath(l, out)
 		}
 	case loadSink, loadRise:
 		s.pointedDamaged(l, out)
@@ -129,7 +131,32 @@ func (s *Store) wiped(l *Log, out *core.Out) {
 		s.writePoint(l.place, pointRecovery, out)
 		return
 	}
-	s.loadEmpty(l, out)
+	s.bequeath(l, out)
+}
+
+// bequeath writes a future log's first producer snapshot. While the log that it is to replace is not at rest, that log's
+// producers are not known either, and the future log becomes an orphan.
+func (s *Store) bequeath(l *Log, out *core.Out) {
+	d := l.load
+	c := s.replaces(l)
+	if l.as != future || d.at == 0 || c == nil || c.state != online {
+		s.loadEmpty(l, out)
+		return
+	}
+	d.stage = loadHeirs
+	s.put(put{what: putHeirs, replace: true, log: l.slot, dir: l.dir, path: segmentPath(l.dir, d.at, ".snapshot")}, formatSnapshot(c.heirs(d.at)), out)
+}
+
+// heirs are the producers of a log whose batches end at or below an offset, as they were there: nothing has come of them since.
+// The others are told of by the batches from there on. Whether the marker of a producer without batches stands below is not
+// known; it is taken for one of those, since a copy that holds everything has the same producers either way.
+func (l *Log) heirs(at core.Offset) (ps []*producer) {
+	for _, p := range l.producers {
+		if p.n == 0 || p.kept[p.n-1].end <= at {
+			ps = append(ps, p)
+		}
+	}
+	return ps
 }
 
 // loadEmpty loads the directory of a log that was emptied.
