@@ -52,10 +52,16 @@ func TestFleetStopsAndTicks(t *testing.T) {
 		_, of := b.OldestUnused()
 		return of == "g"
 	})
+	b.stage = stageDraining // then nobody is served, and nothing is forgotten
+	_, of := b.OldestUnused()
+	require.Empty(t, of)
+	b.stage = stageReady
+	_, of = b.OldestUnused()
+	require.Equal(t, "g", of)
 	f.cut[at] = true
 	f.nodes[at].deliver(core.Event{Kind: core.Tick, Err: core.Stopping})
 	f.advance(5 * core.Second)
 	require.Equal(t, stageHandover, b.stage)
-	_, of := b.OldestUnused()
+	_, of = b.OldestUnused()
 	require.Empty(t, of)
 }

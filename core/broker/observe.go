@@ -13,9 +13,13 @@ func (b *Broker) Store() *log.Store { return b.store }
 func (b *Broker) Ready() bool { return b.stage == stageReady }
 
 // OldestUnused is the deadline of the member id that was given out longest ago, of those that nobody has used yet, and
-// its group; Never if there is none.
+// its group; Never if there is none. A broker that serves nobody any more forgets none either: its coordinators rest until
+// the next life, which knows of no such id.
 func (b *Broker) OldestUnused() (deadline core.Time, of string) {
 	deadline = core.Never
+	if b.stage != stageReady && b.stage != stageHandover {
+		return deadline, ""
+	}
 	for i := range b.coords.list {
 		c := &b.coords.list[i]
 		if c.shard.Phase() != shard.Active {
