@@ -74,6 +74,24 @@ func (l *Log) EpochBelow(o core.Offset) core.Epoch {
 	return -1
 }
 
+// newestEpoch is the entry of the newest leader epoch; both -1 if none is known.
+func (l *Log) newestEpoch() epochEntry {
+	if n := len(l.epochs); n > 0 {
+		return l.epochs[n-1]
+	}
+	return epochEntry{-1, -1}
+}
+
+// keepEpoch has a log that was loaded anew know the newest epoch that it knew before. No batch need tell of it: it may have begun at the
+// end, or its batches may all have been let go. If a batch stands where it began, the batches know better: they may have come
+// from a leader with another history.
+func (l *Log) keepEpoch(e epochEntry) {
+	if n := l.ring.n; e.start < 0 || e.start > l.end || n > 0 && l.ring.at(n-1).end > e.start {
+		return
+	}
+	l.begin(e.epoch, e.start)
+}
+
 // trimEpochs forgets what lies below the start: the entry that covers it begins there.
 func (l *Log) trimEpochs(start core.Offset) {
 	i := sort.Search(len(l.epochs), func(i int) bool { return l.epochs[i].start > start }) - 1

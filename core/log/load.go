@@ -28,7 +28,7 @@ type load struct {
 	doubt      []doubt
 	cut        bool         // the log is being cut
 	limit      core.Offset  // at the first batch that ends above this
-	newest     epochEntry   // of the epoch file of a clean log
+	newest     epochEntry   // of the epoch file of a clean log, or what a suspect one knew before this load
 	onFile     []epochEntry // what the epoch file says
 	oldest     bool         // even the epochs have to be gathered: scan from the oldest segment
 	unlisted   bool         // a transaction index is not sound:

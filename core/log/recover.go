@@ -355,6 +355,9 @@ func (s *Store) loadedAll(now core.Now, l *Log, out *core.Out) {
 		l.begin(d.newest.epoch, l.end)
 	}
 	l.epochs = slices.DeleteFunc(l.epochs, func(e epochEntry) bool { return e.start >= keep })
+	if !d.clean {
+		l.keepEpoch(d.newest)
+	}
 	l.trimEpochs(l.start)
 	l.epochsDirty = !slices.Equal(l.epochs, d.onFile)
 	l.wantStart = l.start

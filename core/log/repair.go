@@ -115,6 +115,7 @@ func (s *Store) scanAgain(l *Log, h hurt, out *core.Out) {
 	l.forgetProducers()
 	s.beginLoad(l, was.clean, was.point, out)
 	l.load.cut, l.load.limit, l.load.checks, l.load.check, l.load.hurt = was.cut, was.limit, was.checks, was.check, h
+	l.load.newest = was.newest
 }
 
 // patch takes batches of the leader's for a damaged log. They are copied: b is not kept.
@@ -266,9 +267,9 @@ func (s *Store) RaiseStart(id LogID, to core.Offset, out *core.Out) bool {
 		return false
 	}
 	out.Mark("log.damaged-below-start")
-	point := l.load.point
+	point, newest := l.load.point, l.load.newest
 	s.closeForLoad(l, math.MaxInt64, out)
-	l.load = &load{stage: loadRise, at: to, point: point}
+	l.load = &load{stage: loadRise, at: to, point: point, newest: newest}
 	s.writePoint(l.place, pointStart, out)
 	return true
 }
@@ -293,6 +294,7 @@ func (s *Store) pointedDamaged(l *Log, out *core.Out) {
 	case d.stage == loadRise && l.saved[pointStart] == d.at:
 		l.start, l.wantStart, l.high = d.at, d.at, max(l.high, d.at)
 		s.beginLoad(l, false, d.point, out)
+		l.load.newest = d.newest
 	}
 }
 

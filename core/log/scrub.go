@@ -302,8 +302,8 @@ func (s *Store) checkReady(l *Log, out *core.Out) {
 	if l.saved[pointRecovery] < l.recoveryPoint() || s.dirs[l.place].points[pointRecovery].writing {
 		return
 	}
-	point, seg := l.durable, c.seg
+	point, seg, newest := l.durable, c.seg, l.newestEpoch()
 	s.closeForLoad(l, math.MaxInt64, out) // what is written over damage is what should have been there
 	s.beginLoad(l, false, point, out)
-	l.load.checks, l.load.check = true, seg
+	l.load.checks, l.load.check, l.load.newest = true, seg, newest
 }
