@@ -206,7 +206,7 @@ func (s *Store) fits(l *Log, g *segment, v batch.View) bool {
 		return false
 	case v.BaseOffset() > l.end && l.end < d.point && last >= d.point && d.point > l.start && !d.clean && !l.gaps:
 		return false // the point is where a batch began: nothing may reach over it, so this base offset is not the one that was written
-	case !d.epochFits(v):
+	case last >= l.start && !d.epochFits(v): // below the start the recovery point may have left the epoch file behind
 		return false
 	case v.BaseOffset() > l.end && l.end >= d.point && !d.clean && !l.gaps && !compactedAlways(l.p.Topic):
 		return false // above the recovery point nothing was compacted yet, so a hole is a batch that got lost

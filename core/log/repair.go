@@ -223,7 +223,8 @@ func (s *Store) healed(l *Log, out *core.Out) {
 }
 
 // epochFits holds the epoch of a batch, which its checksum does not cover, against the epoch file: that has every epoch
-// of the batches below the recovery point.
+// of the batches from the start up to the recovery point. An epoch that began below the start is held against the recovery
+// point from the start on only, see trimEpochs.
 func (d *load) epochFits(v batch.View) bool {
 	if d.oldest || v.LeaderEpoch() < 0 || v.LastOffset() >= d.point || v.LastOffset() < d.hurt.mended {
 		return true
