@@ -58,14 +58,19 @@ func (t *topology) withDirs(config string, node int) string {
 }
 
 // logDir is where the log of a partition lies on a node's disk; where it would be in the first directory, if it is nowhere. A
-// second one beside it is what is left of a failed directory: the first is not believed more than that then, so the node's own word
-// counts if it is up.
+// second one beside it is what is left of a failed directory, so the node's own word counts if it is up, and the last that it had, if it
+// is down.
 func (r *run) logDir(n *Node, p core.TopicPartition) string {
 	name := "/" + p.Topic + "-" + strconv.Itoa(int(p.Partition))
 	all := r.cfg.topology.dirs(n.at)
 	if b, ok := n.Machine.(storeOwner); ok && b.Store() != nil {
 		if id, found := b.Store().Find(p); found {
 			return b.Store().Path(b.Store().Log(id).Place()) + name
+		}
+	}
+	for i := range r.watch[n.at].promised {
+		if q := &r.watch[n.at].promised[i]; q.partition == p && q.dir != "" && len(n.Disk.Names(q.dir+name)) > 0 {
+			return q.dir + name
 		}
 	}
 	for _, dir := range all {

@@ -86,6 +86,9 @@ func (r *run) lookAt(n *Node, l *log.Log) {
 		}
 		return
 	}
+	if undecided(n.Machine.(storeOwner).Store(), l) {
+		return
+	}
 	w := &r.watch[n.at]
 	i := int(l.ID())
 	for len(w.last) <= i {

@@ -205,7 +205,7 @@ func (r *run) lookCopy(at int, n *Node, m member, node *quorum.Node, l *log.Log)
 		v.logs = append(v.logs, copySeen{})
 	}
 	x := &v.logs[i]
-	if !l.Online() || l.TopicID().IsZero() && l.Partition() != quorum.Partition { // whose copy it is will be known
+	if !l.Online() || l.TopicID().IsZero() && l.Partition() != quorum.Partition || undecided(m.Store(), l) { // whose copy it is will be known
 		x.online = false
 		return
 	}

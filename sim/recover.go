@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,7 +23,8 @@ type promised struct {
 	partition core.TopicPartition
 	topic     core.TopicID
 	start     int64
-	durable   int64 // it survives; with damage: what the checkpoint on the disk calls so
+	durable   int64  // it survives; with damage: what the checkpoint on the disk calls so
+	dir       string // the log directory in which it was last; empty: nobody has seen
 	batches   []checker.Batch
 	epoch     int32 // greatest of batches
 	judged    bool  // in this life
@@ -54,6 +56,10 @@ func (r *run) fallen(n *Node) {
 	}
 	for _, id := range s.IDs() {
 		l := s.Log(id)
+		if undecided(s, l) {
+			continue
+		}
+		w.promise(l).dir = s.Path(l.Place())
 		if !l.Online() {
 			if p := w.promise(l); r.cfg.topology.many() && l.Cuts() > 0 {
 				p.start, p.durable = 0, 0
@@ -80,6 +86,12 @@ func (w *watch) promise(l *log.Log) *promised {
 	}
 	w.promised = append(w.promised, promised{partition: l.Partition(), topic: l.TopicID()})
 	return &w.promised[len(w.promised)-1]
+}
+
+// undecided reports whether a log has a twin, which a directory that failed and is back has brought along. Until the broker knows the
+// metadata and has chosen, the one that it found first may be the other: nothing of it is judged, nor is it what this life says of the log.
+func undecided(s *log.Store, l *log.Log) bool {
+	return slices.ContainsFunc(s.Twins(), func(id log.LogID) bool { return s.Log(id).Partition() == l.Partition() })
 }
 
 // starting is called before a new life of the broker, with the disk as the crash left it.
