@@ -23,7 +23,9 @@ import (
 // What may come between any two: the replica's log is cut, restarted, led or followed in another epoch: the future log finds that out as
 // any follower does. It fails, or is deleted: the move ends. The future log fails: likewise, and the controller is told what is
 // so. A client wants another directory: the future log is dropped, and a new one is made, at the end of a swap that cannot be
-// called back. A crash: the future log is found at the next start and goes on following.
+// called back. A crash: the future log is found at the next start and goes on following. The directory of the replica's log fails: the
+// future log is left alone. While nothing is known of that directory it alone tells a later start that the replica is there (placeFor),
+// for the metadata may have it in the new one already.
 type move struct {
 	log      log.LogID // of the replica
 	tp       core.TopicPartition
@@ -101,8 +103,9 @@ func (b *Broker) moving(id log.LogID) int {
 // cannot be served while the directory can.
 func (b *Broker) toldDir(h *hosted) core.TopicID {
 	at := b.moving(h.log)
+	d := &b.dirs[b.store.Log(h.log).Place()]
 	switch {
-	case h.offline() && b.dirs[b.store.Log(h.log).Place()].why == "":
+	case h.offline() && (d.why == "" || d.id.IsZero() && b.toldReadable(h)):
 		return dirDamaged
 	case at >= 0 && b.moves[at].stage >= moveTelling:
 		return b.dirs[b.moves[at].to].id
@@ -112,6 +115,16 @@ func (b *Broker) toldDir(h *hosted) core.TopicID {
 		}
 	}
 	return b.dirOf(h.log)
+}
+
+// toldReadable reports whether the metadata have a replica in a directory that can be read, or may be, or know already that its log cannot.
+func (b *Broker) toldReadable(h *hosted) bool {
+	x := b.img.Partition(h.tp.Topic, h.tp.Partition)
+	if x == nil {
+		return false
+	}
+	told := b.directoryIn(x)
+	return told == dirDamaged || told == dirUnassigned || !told.IsZero() && slices.ContainsFunc(b.dirs, func(d logDir) bool { return d.id == told && d.why == "" })
 }
 
 // moveTo has a replica moved to the directory at a place.
@@ -151,13 +164,14 @@ func (b *Broker) dropMove(now core.Now, at int, out *core.Out) bool {
 	return true
 }
 
-// endMove forgets the move of a replica that is given up; its future log goes with it.
+// endMove forgets the move of a replica that is given up; its future log goes with it, and one that was left alone.
 func (b *Broker) endMove(now core.Now, id log.LogID, out *core.Out) {
 	if at := b.moving(id); at >= 0 {
-		m := b.moves[at]
 		b.moves = slices.Delete(b.moves, at, at+1)
-		if m.future != log.NoLog && b.dirs[m.to].why == "" {
-			b.store.Delete(now, m.future, out)
+	}
+	for _, f := range b.store.Futures() {
+		if l := b.store.Log(f); l.Partition() == b.store.Log(id).Partition() && b.dirs[l.Place()].why == "" {
+			b.store.Delete(now, f, out)
 		}
 	}
 }
@@ -168,6 +182,9 @@ func (b *Broker) resumeMoves(now core.Now, out *core.Out) {
 		f := b.store.Log(id)
 		of, found := b.store.Find(f.Partition())
 		h := b.parts.at(of)
+		if found && h != nil && !h.gone && f.TopicID() == h.id && b.dirs[b.store.Log(of).Place()].why != "" {
+			continue // left alone
+		}
 		if !found || h == nil || h.gone || f.TopicID() != h.id || f.Offline() != "" || b.store.Log(of).Place() == f.Place() || b.moving(of) >= 0 {
 			if b.dirs[f.Place()].why == "" {
 				out.Mark("broker.future-log-dropped")
@@ -226,6 +243,12 @@ func (b *Broker) moveChanged(now core.Now, c log.Change, out *core.Out) bool {
 		out.Mark("broker.move-failed")
 		b.note(now, core.Warn, "the move of "+name(m.tp)+" to "+b.dirs[m.to].path+" has failed: "+c.Note, out)
 		b.dropMove(now, at, out)
+	case c.What == log.Failed && b.store.LostDir(b.store.Log(m.log).Place()) != "":
+		out.Mark("broker.move-left")
+		b.moves = slices.Delete(b.moves, at, at+1)
+		if h := b.parts.at(c.ID); h != nil {
+			b.checkDir(h)
+		}
 	case c.What == log.Failed:
 		b.dropMove(now, at, out)
 	case c.What == log.Unswapped:

@@ -68,8 +68,17 @@ func (b *Broker) directoryIn(x *image.Partition) core.TopicID {
 // placeFor chooses the directory of a replica that has no log here: the one that a client has wished for, else that of the
 // metadata, else the one that has the fewest logs, the first of several. Negative: none can be used. If the metadata have it
 // in a directory that is not here, and some directory could not be read, it is taken to be in that one, and offline: it would
-// begin anew, empty, although its records may be there.
-func (b *Broker) placeFor(tp core.TopicPartition, x *image.Partition, out *core.Out) int {
+// begin anew, empty, although its records may be there. A future log says the same: the metadata have a replica in the directory to which
+// it moves before it is there, and the log that it was a copy of is in none that can be read.
+func (b *Broker) placeFor(tp core.TopicPartition, topic core.TopicID, x *image.Partition, out *core.Out) int {
+	failed := slices.IndexFunc(b.dirs, func(d logDir) bool { return d.data && d.why != "" })
+	if failed >= 0 && slices.ContainsFunc(b.store.Futures(), func(id log.LogID) bool {
+		f := b.store.Log(id)
+		return f.Partition() == tp && f.TopicID() == topic && b.dirs[f.Place()].why == ""
+	}) {
+		out.Mark("broker.moving-from-offline-directory")
+		return failed
+	}
 	if at := b.wished(tp); at >= 0 {
 		return at
 	}
@@ -87,7 +96,7 @@ func (b *Broker) placeFor(tp core.TopicPartition, x *image.Partition, out *core.
 			best, least = at, n
 		}
 	}
-	if failed := slices.IndexFunc(b.dirs, func(d logDir) bool { return d.data && d.why != "" }); failed >= 0 && !told.IsZero() && told != dirUnassigned {
+	if failed >= 0 && !told.IsZero() && told != dirUnassigned {
 		out.Mark("broker.directory-offline-at-start")
 		return failed
 	}

@@ -201,7 +201,7 @@ func (b *Broker) hostPartition(now core.Now, t *image.Topic, x *image.Partition,
 		b.store.SetConfig(now, id, first, out)
 		b.store.SetTopicID(now, id, t.ID, out) // if it has none
 	} else {
-		id = b.store.CreateIn(now, max(0, b.placeFor(tp, x, out)), tp, t.ID, first, out)
+		id = b.store.CreateIn(now, max(0, b.placeFor(tp, t.ID, x, out)), tp, t.ID, first, out)
 		b.wishGranted(tp)
 	}
 	topic.logs[x.ID] = id
