@@ -412,13 +412,17 @@ func (r *run) enter(s stage) {
 	}
 }
 
-// over reports whether healing has taken too long.
+// over reports whether healing has taken too long. Nothing is appended during the audit, so it comes to an end as long as it goes on, and how
+// long that takes is a matter of the configuration: a broker that lets four requests wait inside hands it a segment of three records
+// for each long poll of the others. What is too long is a time in which it has read nothing.
 func (r *run) over() bool {
-	most := calmTime
+	most, from := calmTime, r.stageAt
 	if r.cfg.Set == SetDamage || r.cfg.Set == SetLying {
 		most = 8 * core.Second
+	} else if r.stage == stageAudit && r.audit != nil {
+		from = max(from, r.audit.gotAt)
 	}
-	return r.w.now > r.stageAt+most && r.stage != stageDone
+	return r.w.now > from+most && r.stage != stageDone
 }
 
 // mend restarts the broker after faults that only a restart mends, as an operator would.

@@ -170,6 +170,7 @@ type reading struct {
 	at       []core.TopicPartition
 	atEnd    bool
 	got      int
+	gotAt    core.Time // of the world: when it last read a record
 	errors   int
 	stepped  core.Time // of the world: when it last looked
 	exit     bool      // the group refuses it: its process ends, and is started again
@@ -253,6 +254,7 @@ func (a *reading) poll(now core.Now, out *core.Out) bool {
 			return false
 		}
 		a.got++
+		a.gotAt = a.r.w.now
 		a.r.oracle.Got(a.number, m.At, int64(m.Offset), id, a.r.w.now)
 	}
 	if a.audit {
