@@ -24,6 +24,7 @@ type member interface {
 	Quorum() *quorum.Node
 	Leading(id log.LogID) *replica.Leader
 	Incarnation() core.TopicID
+	Hosts() bool
 }
 
 // cluster is what is known of all nodes together.
@@ -59,6 +60,7 @@ type clusterNode struct {
 	was     *image.Image // before img, if img came in the Step under way
 	step    uint64       // when img came
 	logs    []copySeen   // by log id
+	hosted  bool         // it has been seen to serve by its metadata
 	img     *image.Image
 	topics  []topicSeen   // of img, for its digest
 	reads   []core.ConnID // connections of consumers, sorted
@@ -175,6 +177,10 @@ func (r *run) lookCluster(at int, n *Node) {
 	v := &c.nodes[at]
 	if v.life != n.Life {
 		*v = clusterNode{life: n.Life}
+	}
+	if img := m.Image(); m.Hosts() && img != nil && (img != v.img || !v.hosted) && r.cfg.topology.many() {
+		v.hosted = true
+		r.watch[at].takenAway(img, core.NodeID(nodeID(at)))
 	}
 	if img := m.Image(); img != v.img {
 		r.lookImage(at, n, v, img)

@@ -10,6 +10,7 @@ import (
 	"klamm/checker"
 	"klamm/core"
 	"klamm/core/batch"
+	"klamm/core/image"
 	"klamm/core/log"
 	"klamm/core/quorum"
 	"klamm/core/wire"
@@ -86,6 +87,18 @@ func (w *watch) promise(l *log.Log) *promised {
 	}
 	w.promised = append(w.promised, promised{partition: l.Partition(), topic: l.TopicID()})
 	return &w.promised[len(w.promised)-1]
+}
+
+// takenAway forgets what a node has promised of copies that a reassignment has taken from it, by the metadata that it serves by: one that it
+// is given again, perhaps in the same life and in another directory, begins anew.
+func (w *watch) takenAway(img *image.Image, node core.NodeID) {
+	for i := range w.promised {
+		p := &w.promised[i]
+		t, x := img.Topic(p.partition.Topic), img.Partition(p.partition.Topic, p.partition.Partition)
+		if p.partition != quorum.Partition && t != nil && t.ID == p.topic && x != nil && !slices.Contains(x.Replicas, node) {
+			p.start, p.durable, p.batches, p.judged = 0, 0, nil, true
+		}
+	}
 }
 
 // undecided reports whether a log has a twin, which a directory that failed and is back has brought along. Until the broker knows the

@@ -288,6 +288,9 @@ func (b *Broker) bootStep(now core.Now, out *core.Out) (went bool) {
 // stop before it had come so far.
 func (b *Broker) hosts() bool { return b.parts.taken }
 
+// Hosts is hosts, for whoever judges what this broker has.
+func (b *Broker) Hosts() bool { return b.hosts() }
+
 // hostAll takes every partition of the image into service, and sets aside directories that belong to none.
 func (b *Broker) hostAll(now core.Now, out *core.Out) {
 	b.stage, b.parts.taken = stagePartitions, true
