@@ -59,3 +59,28 @@ func TestMisdirectedReadOfAnotherWrite(t *testing.T) {
 	})
 	require.True(t, seen, "it came at least once")
 }
+
+// A judge can see what was written, and what is read of it.
+func TestSeenAndWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := &fake{t: t}
+		d := New(f, 0, 1<<30)
+		require.Equal(t, core.OK, f.ask(d, func(out *core.Out, op core.Op) { out.Open(op, 1, "/a", core.CreateNew) }).Err)
+		f.ask(d, func(out *core.Out, op core.Op) { out.Write(op, 1, 0, []byte("abcd")) })
+		f.ask(d, func(out *core.Out, op core.Op) { out.Sync(op, 1) })
+		f.ask(d, func(out *core.Out, op core.Op) { out.SyncDir(op, "/") })
+		require.True(t, d.Rots("/a", 2, 1))
+		var b [8]byte
+		n := d.Peek("/a", 1, b[:])
+		require.Equal(t, "bcd", string(b[:n]))
+		n, harmed := d.Seen("/a", 1, b[:])
+		require.Equal(t, "bad", string(b[:n]))
+		require.True(t, harmed)
+		n, harmed = d.Seen("/a", 0, b[:2])
+		require.Equal(t, "ab", string(b[:n]))
+		require.False(t, harmed)
+		n, harmed = d.Seen("/a", 9, b[:])
+		require.Zero(t, n)
+		require.False(t, harmed)
+	})
+}

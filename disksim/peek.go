@@ -14,6 +14,24 @@ func (d *Disk) Peek(path string, off int64, dst []byte) int {
 	return len(dst)
 }
 
+// Seen copies what a machine would read of a file from an offset on, for judges, and returns how many bytes there were and whether a
+// fault has made them something else than what was written.
+func (d *Disk) Seen(path string, off int64, dst []byte) (got int, harmed bool) {
+	got = d.Peek(path, off, dst)
+	if got == 0 {
+		return 0, false
+	}
+	n := d.lookup(path)
+	for i := range n.harms {
+		h := &n.harms[i]
+		harmed = harmed || !h.cured && h.off < off+int64(got) && off < h.off+int64(len(h.mask))
+	}
+	if harmed {
+		n.readHarmed(off, dst[:got])
+	}
+	return got, harmed
+}
+
 // Wipe takes everything from the disk: it is a new one. The machine that used it has crashed before.
 func (d *Disk) Wipe() {
 	for _, n := range d.inodes {

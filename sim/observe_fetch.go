@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"klamm/checker"
 	"klamm/core"
 	"klamm/core/log"
 	"klamm/core/replica"
@@ -130,7 +131,8 @@ func (r *run) ungated(at int, n *Node, m member, b *booking, lead *replica.Leade
 	return ""
 }
 
-// handedOut looks at a range of a file that leaves for a consumer: every whole batch in it lies below the high watermark.
+// handedOut looks at a range of a file that leaves for a consumer: every whole batch in it, as the consumer will see it, lies below
+// the high watermark.
 func (r *run) handedOut(at int, n *Node, e *core.Effect) {
 	v := &r.cluster.nodes[at]
 	if v.life != n.Life {
@@ -158,14 +160,9 @@ func (r *run) handedOut(at int, n *Node, e *core.Effect) {
 		return
 	}
 	high := int64(m.Store().Log(id).High())
-	var b [batchHead]byte
-	for off := e.Off; off+batchHead <= e.Off+e.Len && n.Disk.Peek(path, off, b[:]) == batchHead; {
-		size := int64(int32(binary.BigEndian.Uint32(b[8:]))) + 12
-		if last := int64(binary.BigEndian.Uint64(b[:])) + int64(int32(binary.BigEndian.Uint32(b[23:]))); off+size <= e.Off+e.Len && last >= high {
-			r.w.Fail("I29", fmt.Sprintf("%s: node %d hands offset %d to a consumer, and its high watermark is %d", dir, nodeID(at), last, high))
-			return
-		}
-		off += max(size, batchHead)
+	read := func(off int64, dst []byte) (int, bool) { return n.Disk.Seen(path, off, dst) }
+	if last, beyond := checker.Beyond(read, e.Off, e.Len, high); beyond {
+		r.w.Fail("I29", fmt.Sprintf("%s: node %d hands offset %d to a consumer, and its high watermark is %d", dir, nodeID(at), last, high))
 	}
 }
 
