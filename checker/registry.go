@@ -50,9 +50,9 @@ func (c *Replicas) Registered(r Registration, fenced, stopping []int32) {
 	if r.Epoch != old.Epoch && len(r.ISR) >= r.MinISR && len(r.ELR) > 0 { // a change of the setting alone is followed up a little later
 		c.fail("I24", "there are enough in sync, and yet there are other eligible leaders: %v", r)
 	}
-	for i := range c.copies { // whoever came in anew has been looked at by the leader that took it in
+	for i := range c.copies { // whoever came in anew has been looked at by the leader that took it in, in the life that the metadata know
 		x := c.copies[i]
-		if x.lossy && slices.Contains(r.ISR, x.node) && !slices.Contains(old.ISR, x.node) && !slices.Contains(old.ELR, x.node) {
+		if x.lossy && x.heard >= max(x.life, 0) && slices.Contains(r.ISR, x.node) && !slices.Contains(old.ISR, x.node) && !slices.Contains(old.ELR, x.node) {
 			x.lossy = false
 		}
 	}

@@ -76,7 +76,7 @@ type copyOf struct {
 	ever   int64 // that of copies which it has given up
 	agreed int64
 	lossy  bool // it came back with less than it had been counted with, and is not back among the candidates since
-	heard  int  // the newest life that the metadata know
+	heard  int  // the newest life that the metadata know; -1: none since the copy began
 	booked []Booked
 	least  int // min.insync.replicas, if it led
 }

@@ -322,6 +322,43 @@ func TestReplicasFixtures(t *testing.T) {
 			p.follow(3, 10)
 			p.Registered(reg(3, 1, 1, []int32{1}, []int32{3}), nil, nil)
 		}, ""},
+		{"taken in by the life before the one that lost it", func(p *play) { // decided then, and committed only now
+			p.Memory = true
+			p.Returned(3, 0)
+			p.Registered(reg(3, 1, 1, []int32{1, 2}, nil), nil, nil)
+			p.back(3, 1)
+			p.follow(3, 10)
+			p.Registered(reg(4, 1, 1, []int32{1, 2, 3}, nil), nil, nil)
+		}, ""},
+		{"taken in by the life before the one that lost it, and not put out when that one registers", func(p *play) {
+			p.Memory = true
+			p.Returned(3, 0)
+			p.Registered(reg(3, 1, 1, []int32{1, 2}, nil), nil, nil)
+			p.back(3, 1)
+			p.follow(3, 10)
+			p.Registered(reg(4, 1, 1, []int32{1, 2, 3}, nil), nil, nil)
+			p.Returned(3, 1)
+			p.Registered(reg(5, 1, 1, []int32{1, 2, 3}, nil), nil, nil)
+		}, "I20"},
+		{"taken in by the life that lost it", func(p *play) {
+			p.Memory = true
+			p.Registered(reg(3, 1, 1, []int32{1, 2}, nil), nil, nil)
+			p.back(3, 1)
+			p.Returned(3, 1)
+			p.follow(3, 10)
+			p.Registered(reg(4, 1, 1, []int32{1, 2, 3}, nil), nil, nil)
+		}, "I20"},
+		{"taken in before its disk was lost", func(p *play) {
+			p.Returned(3, 0)
+			p.Registered(reg(3, 1, 1, []int32{1, 2}, nil), nil, nil)
+			p.Down(3)
+			p.Wiped(3)
+			p.Registered(reg(4, 1, 1, []int32{1, 2, 3}, nil), nil, nil)
+			p.life[3], p.logs[3] = 1, nil
+			p.Loaded(3, 1, 0, 0, nil)
+			p.follow(3, 0)
+			p.Registered(reg(4, 1, 1, []int32{1, 2, 3}, nil), nil, nil)
+		}, ""},
 		{"one that is down may be eligible", func(p *play) {
 			p.Down(3)
 			p.Registered(reg(3, 1, 1, []int32{1}, []int32{3}), nil, nil)
