@@ -120,7 +120,7 @@ func (r *run) ungated(at int, n *Node, m member, b *booking, lead *replica.Leade
 	if i := int(b.log); i < len(r.cluster.nodes[at].logs) && b.offset > l.Start() && r.cluster.nodes[at].logs[i].c != nil {
 		x := r.cluster.nodes[at].logs[i].c
 		here, known := x.EpochAt(nodeID(at), int64(b.offset)-1)
-		there, has := x.EpochAt(int32(b.node), int64(b.offset)-1)
+		there, has := r.epochOf(x, int32(b.node), int64(b.offset)-1)
 		switch {
 		case b.last >= 0 && known && here != int32(b.last):
 			return fmt.Sprintf("its last record is of epoch %d, and here the one below that offset is of epoch %d", b.last, here)
@@ -129,6 +129,48 @@ func (r *run) ungated(at int, n *Node, m member, b *booking, lead *replica.Leade
 		}
 	}
 	return ""
+}
+
+// epochOf is the epoch of the record that a node's copy has at an offset; false if it has none. The judge of copies sees nothing of a log
+// that is being repaired until it is whole again, and its leader may have another history by then than it had when it was damaged: what is
+// written over the damage is in the files.
+func (r *run) epochOf(c *copies, node int32, offset int64) (epoch int32, known bool) {
+	at := int(node) - 1
+	if at < 0 || at >= len(r.cluster.nodes) {
+		return -1, false
+	}
+	n := r.w.Nodes[at]
+	if m, ok := n.Machine.(member); ok && m.Store() != nil {
+		if id, there := m.Store().Find(c.at); there {
+			if l := m.Store().Log(id); !l.Online() && l.Offline() != "" {
+				dir := strings.TrimSuffix(dirOfLog(n, l), "/")
+				return epochOnDisk(n.Disk.Names(dir), func(name string, off int64, dst []byte) int { return n.Disk.Peek(dir+"/"+name, off, dst) }, offset)
+			}
+		}
+	}
+	return c.EpochAt(node, offset)
+}
+
+// epochOnDisk walks the batches of the segment that an offset lies in, by their heads. names are the files of a log's directory, sorted.
+func epochOnDisk(names []string, read func(name string, off int64, dst []byte) int, offset int64) (epoch int32, known bool) {
+	segment := ""
+	for _, name := range names {
+		if base, is := segmentBase(name); is && base <= offset {
+			segment = name
+		}
+	}
+	var b [batchHead]byte
+	for pos := int64(0); segment != "" && read(segment, pos, b[:]) == batchHead && b[16] == 2; {
+		base, size := int64(binary.BigEndian.Uint64(b[:])), int64(int32(binary.BigEndian.Uint32(b[8:])))+12
+		switch last := base + int64(int32(binary.BigEndian.Uint32(b[23:]))); {
+		case offset < base || size < batchHead:
+			return -1, false
+		case offset <= last:
+			return int32(binary.BigEndian.Uint32(b[12:])), true
+		}
+		pos += size
+	}
+	return -1, false
 }
 
 // handedOut looks at a range of a file that leaves for a consumer: every whole batch in it, as the consumer will see it, lies below
