@@ -12,7 +12,8 @@ type Registration struct {
 	Epoch       int32 // of the partition
 	Replicas    []int32
 	ISR, ELR    []int32
-	MinISR      int // no more than there are replicas
+	MinISR      int     // no more than there are replicas
+	Offline     []int32 // replicas whose directory is none that their broker has: the controller chooses none of them
 }
 
 // Registered gives the newest registration of the partition, as the committed metadata have it: its sets (I24), its epochs
@@ -67,7 +68,7 @@ func (r Registration) String() string {
 	return fmt.Sprintf("leader %d epoch %d replicas %v isr %v elr %v min %d (partition epoch %d)", r.Leader, r.LeaderEpoch, r.Replicas, r.ISR, r.ELR, r.MinISR, r.Epoch)
 }
 
-// candidates: each running member of ISR and ELR holds every committed record (I20). One that has lost some is excused only
+// candidates: each running member of ISR and ELR that may be chosen holds every committed record (I20). One that has lost some is excused only
 // as long as the metadata cannot know: its new life is registered as one that may have lost everything.
 func (c *Replicas) candidates() {
 	if c.Quorum || c.Lossy {
@@ -75,7 +76,7 @@ func (c *Replicas) candidates() {
 	}
 	for _, set := range [][]int32{c.registered.ISR, c.registered.ELR} {
 		for _, n := range set {
-			if x := c.copy(n); x.up && (!x.lossy || x.heard == x.life) && x.end < c.high {
+			if x := c.copy(n); x.up && !slices.Contains(c.registered.Offline, n) && (!x.lossy || x.heard == x.life) && x.end < c.high {
 				c.fail("I20", "node %d may be chosen (%v), its log ends at %d, and all below %d is committed", n, c.registered, x.end, c.high)
 			}
 		}

@@ -316,6 +316,22 @@ func TestReplicasFixtures(t *testing.T) {
 			p.follow(3, 10)
 			p.Registered(reg(3, 1, 1, []int32{1}, []int32{3}), nil, nil)
 		}, "I20"},
+		{"eligible without what is committed, and in no directory, so that it is not chosen", func(p *play) {
+			p.back(3, 1)
+			p.follow(3, 10)
+			r := reg(3, 1, 1, []int32{1}, []int32{3})
+			r.Offline = []int32{3}
+			p.Registered(r, nil, nil)
+		}, ""},
+		{"eligible without what is committed, and in a directory again", func(p *play) {
+			p.back(3, 1)
+			p.follow(3, 10)
+			r := reg(3, 1, 1, []int32{1}, []int32{3})
+			r.Offline = []int32{2, 3}
+			p.Registered(r, nil, nil)
+			r.Epoch, r.Offline = 4, []int32{2}
+			p.Registered(r, nil, nil)
+		}, "I20"},
 		{"eligible without what is committed, which it lost with its memory, until the controller knows", func(p *play) {
 			p.Memory = true
 			p.back(3, 1)

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/core"
+	"klamm/core/image"
 	"klamm/core/log"
 )
 
@@ -85,6 +86,21 @@ func (r *run) logDir(n *Node, p core.TopicPartition) string {
 func dirOfLog(n *Node, l *log.Log) string {
 	p := l.Partition()
 	return n.Machine.(storeOwner).Store().Path(l.Place()) + "/" + p.Topic + "-" + strconv.Itoa(int(p.Partition)) + "/"
+}
+
+// offlineIn lists the replicas of a partition that are in no directory of their broker, as the metadata have both: damaged or lost ones, and
+// those in a directory that has failed (KIP-858).
+func offlineIn(img *image.Image, p *image.Partition) (nodes []int32) {
+	for i, n := range p.Replicas {
+		b := img.Broker(n)
+		if b == nil || len(b.LogDirs) == 0 || i >= len(p.Directories) {
+			continue
+		}
+		if d := p.Directories[i]; d != (core.TopicID{}) && d != (core.TopicID{15: 1}) && !slices.Contains(b.LogDirs, d) {
+			nodes = append(nodes, int32(n))
+		}
+	}
+	return nodes
 }
 
 // placer is a broker that says in which directory a log is.

@@ -457,7 +457,7 @@ func (r *run) lookImage(at int, n *Node, v *clusterNode, img *image.Image) {
 			}
 			x := c.of(core.TopicPartition{Topic: t.Name, Partition: p.ID}, t.ID, r.lossy(), r.cfg.Set.Replicate(), r.isCleaned(t.Name))
 			reg := checker.Registration{Leader: int32(p.Leader), LeaderEpoch: int32(p.LeaderEpoch), Epoch: int32(p.Epoch), Replicas: ids(p.Replicas),
-				ISR: ids(p.ISR), ELR: ids(p.ELR), MinISR: min(least, len(p.Replicas))}
+				ISR: ids(p.ISR), ELR: ids(p.ELR), MinISR: min(least, len(p.Replicas)), Offline: offlineIn(img, p)}
 			if r.w.Trace != nil {
 				r.w.tracef("metadata below %d: %s-%d: %s; fenced %v", img.End(), t.Name, p.ID, reg, fenced)
 			}

@@ -106,11 +106,14 @@ func (b *Broker) toldDir(h *hosted) core.TopicID {
 	d := &b.dirs[b.store.Log(h.log).Place()]
 	switch {
 	case h.offline() && (d.why == "" || d.id.IsZero() && b.toldReadable(h)):
+		if h.losing || b.knownAs(h) == dirLost {
+			return dirLost
+		}
 		return dirDamaged
 	case at >= 0 && b.moves[at].stage >= moveTelling:
 		return b.dirs[b.moves[at].to].id
 	case h.anew:
-		if x := b.img.Partition(h.tp.Topic, h.tp.Partition); x != nil && b.directoryIn(x) == dirDamaged {
+		if b.knownAs(h) == dirDamaged {
 			return dirLost
 		}
 	}

@@ -61,6 +61,7 @@ type hosted struct {
 	bytesOut         int64
 	sent             []sentTo // what followers were sent last; sorted by node
 	anew             bool     // it had no log here when it was hosted
+	losing           bool     // it is damaged, and its repair may lose what follows the damage: see awaitsLoss
 }
 
 func (h *hosted) offline() bool   { return h.why != "" }

@@ -13,6 +13,9 @@ import (
 // damage begins: so what it fetches with is the truth, the leader counts it with no more and takes it out of the in-sync set when
 // it is late, and what it is sent is what it lacks. It is served again when it is whole.
 //
+// Where its repair may make unreadable what follows the damage, which was synced here, the replica is told to the controller as LOST first:
+// when it is whole it is like one that begins anew, and not eligible to lead until it is in sync again.
+//
 // What may come between: another leader (the new follower asks from the damage on, and epochs decide, as for any other), a truncation
 // (an answer that tells of a divergence cuts the log below the damage), retention (the leader's start rises above the damage: then what
 // lies below is not wanted any more), a restart (the damage is found again), a deletion, a second damage.
@@ -72,7 +75,7 @@ func (b *Broker) mended(now core.Now, h *hosted, out *core.Out) {
 		return
 	}
 	out.Mark("broker.replica-repaired")
-	h.why = ""
+	h.why, h.losing = "", false
 	b.stopFollowing(h)
 	b.takeRole(now, h, out)
 	b.checkDir(h)
@@ -88,6 +91,30 @@ func (b *Broker) askWhole(h *hosted, damage core.Offset, s replica.Step) {
 		f := b.repl.fetcher(h.follower.Leader())
 		f.questions = append(f.questions, question{log: h.log, act: step.Act, epoch: step.Epoch, leads: h.follower.Epoch(), whole: true})
 	}
+}
+
+// awaitsLoss reports whether the repair of a log has to wait. What is written over its damage may make unreadable what follows: records
+// that were synced here, and because of which this replica may be eligible to lead. So before anything is written the metadata have the
+// replica as one that has lost its records; a crash in the midst of it, after which the log looks like one with a torn end, changes nothing about that.
+func (b *Broker) awaitsLoss(h *hosted, batches []byte, out *core.Out) bool {
+	if !b.store.Log(h.log).Displaces(batches) || b.img.Feature("metadata.version") < levelDirectories {
+		return false
+	}
+	h.losing = true
+	if b.knownAs(h) == dirLost {
+		return false
+	}
+	out.Mark("broker.damaged-loses")
+	b.checkDir(h)
+	return true
+}
+
+// knownAs is the directory of a replica as the metadata have it; zero if they have none.
+func (b *Broker) knownAs(h *hosted) core.TopicID {
+	if x := b.img.Partition(h.tp.Topic, h.tp.Partition); x != nil {
+		return b.directoryIn(x)
+	}
+	return core.TopicID{}
 }
 
 // raiseStart has a damaged log begin where its leader's does, if that is above the damage.
@@ -182,15 +209,15 @@ func (b *Broker) reportRepair(m *reporter) {
 
 // Directory ids that say something of a single replica. Kafka reserves the first hundred; see the controller's.
 var (
-	dirLost    = core.TopicID{15: 2}  // Kafka's: whatever was in it is gone
+	dirLost    = core.TopicID{15: 2}  // Kafka's: whatever was in it is gone, or may be when its log is whole again
 	dirDamaged = core.TopicID{15: 90} // the log is damaged, or cannot be written: this replica may not lead, nor is it in sync
 )
 
 // damagedBefore has a log checked whole that the metadata know as damaged: this life has only looked at its end, or not even that. Until it has
 // been told otherwise the controller keeps it out of the in-sync set.
 func (b *Broker) damagedBefore(now core.Now, h *hosted, out *core.Out) bool {
-	x := b.img.Partition(h.tp.Topic, h.tp.Partition)
-	if x == nil || h.anew || h.offline() || b.directoryIn(x) != dirDamaged || !b.store.Log(h.log).Online() {
+	known := b.knownAs(h)
+	if h.anew || h.offline() || known != dirDamaged && known != dirLost || !b.store.Log(h.log).Online() {
 		return false
 	}
 	out.Mark("broker.damaged-before")

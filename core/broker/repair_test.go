@@ -32,6 +32,7 @@ func (r *replicas) damage(node int, segment string, at int) {
 // filled is a fleet whose topic has records on every copy, known as synced.
 func filled(t *testing.T, configs ...string) *replicas {
 	r := newReplicas(t, 3, "klamm.log.scrub.interval.ms=500\n", append(configs, "min.insync.replicas=2")...)
+	r.keyed = slices.Contains(configs, "cleanup.policy=compact")
 	for i := range 20 {
 		r.mustProduce(fmt.Sprint("a", i))
 	}
@@ -145,4 +146,50 @@ func TestDamageOfTheOnlyReplica(t *testing.T) {
 	r.mustProduce("b")
 	require.Equal(t, at, r.leader("t", 0))
 	require.NotZero(t, r.nodes[at].b.store.Scrub().Suspects)
+}
+
+// What is written over the damage of a compacted log may make unreadable what follows, which was synced here. Before that the metadata
+// have the replica as one that has lost its records, and it is not eligible to lead until it is in sync again.
+func TestRepairThatMayLose(t *testing.T) {
+	for _, compacted := range []bool{false, true} {
+		configs := []string{}
+		if compacted {
+			configs = append(configs, "cleanup.policy=compact")
+		}
+		r := filled(t, configs...)
+		at := r.follower()
+		known := func() core.TopicID {
+			x := r.nodes[at].b.img.Partition("t", 0)
+			return r.nodes[at].b.directoryIn(x)
+		}
+		r.kill(at)
+		r.damage(at, "00000000000000000000", 200)
+		r.restart(at)
+		r.until("it is being repaired", 20*core.Second, func() bool { return r.nodes[at].b.store != nil && r.nodes[at].b.store.Repairs().Batches > 0 })
+		require.Equal(t, compacted, known() == dirLost, "%v", known())
+		require.Equal(t, compacted, r.nodes[at].marks.Count("broker.damaged-loses") > 0)
+		r.mustProduce("b")
+		r.converge(20 * core.Second)
+		r.until("it is in its directory", 20*core.Second, func() bool { return known() == r.nodes[at].b.dirOf(r.hosted(at, "t", 0).log) })
+		require.Equal(t, r.sent, values(t, r.bytes(at, "t")))
+	}
+}
+
+// A crash in the midst of such a repair changes nothing: the next life has the log checked whole, and then begins like one that is empty.
+func TestCrashOfARepairThatMayLose(t *testing.T) {
+	r := filled(t, "cleanup.policy=compact")
+	at := r.follower()
+	r.kill(at)
+	r.damage(at, "00000000000000000000", 200)
+	r.restart(at)
+	r.until("it is being repaired", 20*core.Second, func() bool { return r.nodes[at].b.store != nil && r.nodes[at].b.store.Repairs().Batches > 0 })
+	r.kill(at)
+	r.restart(at)
+	r.mustProduce("b")
+	r.converge(20 * core.Second)
+	require.NotZero(t, r.nodes[at].marks.Count("broker.damaged-before"))
+	require.Equal(t, r.sent, values(t, r.bytes(at, "t")))
+	x := r.nodes[at].b.img.Partition("t", 0)
+	require.NotContains(t, x.Directories, dirLost)
+	require.NotContains(t, x.Directories, dirDamaged)
 }

@@ -422,6 +422,10 @@ func (b *Broker) follow(now core.Now, h *hosted, s replica.Step, out *core.Out) 
 	failed := log.AppendOK
 	switch s.Act {
 	case replica.Append:
+		if hurt && b.awaitsLoss(h, s.Batches, out) {
+			h.follower.Lost(now.Mono)
+			break
+		}
 		if !hurt && b.leavesGap(h, s.Batches, out) {
 			failed = log.BadBatch
 			break

@@ -21,6 +21,7 @@ type replicas struct {
 	*fleet
 	sent    []string // values that were acknowledged, in order, of partition 0
 	offered []offered
+	keyed   bool // each record has its value for a key too
 }
 
 func newReplicas(t testing.TB, nodes int, settings string, configs ...string) *replicas {
@@ -90,7 +91,11 @@ func (r *replicas) produce(value string, acks int16) wire.Code {
 
 func (r *replicas) record(at int, value string, acks int16) *kmsg.ProduceRequest {
 	bl := batch.NewBuilder(batch.Options{LeaderEpoch: -1})
-	bl.Add(r.nodes[at].now.Wall.Millis(), nil, []byte(value), nil)
+	var key []byte
+	if r.keyed {
+		key = []byte(value)
+	}
+	bl.Add(r.nodes[at].now.Wall.Millis(), key, []byte(value), nil)
 	q := kmsg.NewPtrProduceRequest()
 	q.Acks, q.TimeoutMillis = acks, 2000
 	topic, part := kmsg.NewProduceRequestTopic(), kmsg.NewProduceRequestTopicPartition()

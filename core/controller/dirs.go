@@ -44,7 +44,8 @@ func (c *Controller) AssignReplicasToDirs(q *kmsg.AssignReplicasToDirsRequest) (
 }
 
 // assignDirectory decides one row. A replica whose directory is offline is not in sync any longer. If it turns up in another
-// directory than one that is offline, it was made anew there and is empty, so that it is not eligible either.
+// directory than one that is offline, it was made anew there and is empty, so that it is not eligible either; the same holds for one that
+// was LOST.
 func (d *draft) assignDirectory(b *image.Broker, t *image.Topic, id int32, dir core.TopicID) wire.Code {
 	if t == nil {
 		return wire.UnknownTopicID

@@ -55,6 +55,9 @@ func (s *script) peerCommand(t *testing.T, d *datadriven.TestData, b *strings.Bu
 		if d.HasArg("xor") && len(bytes) > 0 {
 			bytes[arg("at", 0)] ^= byte(arg("xor", 0))
 		}
+		if w.s.Log(s.id).Displaces(bytes) {
+			fmt.Fprintln(b, "displaces what follows")
+		}
 		fmt.Fprintln(b, w.s.AppendExact(w.now, s.id, bytes, &w.out))
 		w.gather()
 		if !d.HasArg("begin") {

@@ -222,6 +222,21 @@ func (s *Store) healed(l *Log, out *core.Out) {
 	l.why = ""
 }
 
+// Displaces reports whether batches of the leader's may end elsewhere in the file than what stood there, so that what follows in it cannot be
+// read any more: above the recovery point that looks torn, and is cut, although it was synced. Of the same history, without a gap, and where
+// nothing was compacted, batches are as long here as there. In a segment below the recovery point, nothing else follows.
+func (l *Log) Displaces(b []byte) bool {
+	v, _, is := batch.First(b)
+	if l.state != damaged || is != batch.Good {
+		return false
+	}
+	d := l.load
+	if d.i+1 < len(l.segs) && l.segs[d.i+1].base <= d.point {
+		return false
+	}
+	return l.cfg.Compact || l.gaps || compactedAlways(l.p.Topic) || v.BaseOffset() != l.end
+}
+
 // epochFits holds the epoch of a batch, which its checksum does not cover, against the epoch file: that has every epoch
 // of the batches from the start up to the recovery point. An epoch that began below the start is held against the recovery
 // point from the start on only, see trimEpochs.
