@@ -7,6 +7,7 @@ import (
 	"klamm/checker"
 	"klamm/core"
 	"klamm/core/log"
+	"klamm/core/quorum"
 )
 
 // This file copies what a broker holds, field by field, into the judge's own plain types, so that no helper is
@@ -191,4 +192,44 @@ func (r *run) files(n *Node) {
 			r.w.Fail(v.Invariant, v.Subject+": "+v.Detail)
 		}
 	}
+}
+
+// follows takes back what holds for a leader only: a follower is told a high watermark, and a new leader may know less than
+// the last one did. While a log is being cut, what counts as durable may be lowered.
+func (r *run) follows(n *Node, l *log.Log, prev, cur *checker.Replica) {
+	_, ok := n.Machine.(member)
+	if !r.cfg.topology.many() || !ok {
+		return
+	}
+	w := &r.watch[n.at]
+	for len(w.cuts) <= int(l.ID()) {
+		w.cuts = append(w.cuts, 0)
+	}
+	cut := w.cuts[l.ID()] != l.Cuts()
+	w.cuts[l.ID()] = l.Cuts()
+	if cur.Leads && l.Partition() != quorum.Partition {
+		if prev != nil && cut {
+			cutBefore(prev, cur)
+		}
+		return
+	}
+	cur.Safe = cur.End
+	if prev != nil {
+		prev.LeaderEpoch = min(prev.LeaderEpoch, cur.LeaderEpoch)
+	}
+	if prev != nil && l.Partition() != quorum.Partition {
+		prev.High = min(prev.High, cur.High)
+	}
+	if prev != nil && (l.Cutting() || cut) {
+		prev.Durable = min(prev.Durable, cur.Durable)
+	}
+}
+
+// cutBefore takes back from the last look at a leader's log what it lost since, when it was cut before this leadership began: it followed then.
+// In one leadership a log loses nothing.
+func cutBefore(prev, cur *checker.Replica) {
+	if prev.Leads && prev.LeaderEpoch == cur.LeaderEpoch {
+		return
+	}
+	prev.Durable, prev.High = min(prev.Durable, cur.Durable), min(prev.High, cur.High)
 }

@@ -567,34 +567,6 @@ func digestTopic(t *image.Topic) uint64 {
 	return h.A ^ h.B
 }
 
-// follows takes back what holds for a leader only: a follower is told a high watermark, and a new leader may know less than
-// the last one did. While a log is being cut, what counts as durable may be lowered.
-func (r *run) follows(n *Node, l *log.Log, prev, cur *checker.Replica) {
-	m, ok := n.Machine.(member)
-	if !r.cfg.topology.many() || !ok {
-		return
-	}
-	if leads := m.Leading(l.ID()) != nil; leads && l.Partition() != quorum.Partition {
-		return
-	}
-	cur.Safe = cur.End
-	if prev != nil {
-		prev.LeaderEpoch = min(prev.LeaderEpoch, cur.LeaderEpoch)
-	}
-	if prev != nil && l.Partition() != quorum.Partition {
-		prev.High = min(prev.High, cur.High)
-	}
-	w := &r.watch[n.at]
-	for len(w.cuts) <= int(l.ID()) {
-		w.cuts = append(w.cuts, 0)
-	}
-	cut := w.cuts[l.ID()] != l.Cuts()
-	w.cuts[l.ID()] = l.Cuts()
-	if prev != nil && (l.Cutting() || cut) {
-		prev.Durable = min(prev.Durable, cur.Durable)
-	}
-}
-
 // describe is a copy's standing for a trace.
 func (c *copies) describe(s *checker.Standing) string {
 	text := fmt.Sprintf("%s-%d: start %d high %d safe %d end %d", c.at.Topic, c.at.Partition, s.Start, s.High, s.Safe, s.End)

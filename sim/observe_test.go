@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"klamm/checker"
 )
 
 // What a copy under repair holds is read from its files.
@@ -39,4 +41,18 @@ func TestEpochOnDisk(t *testing.T) {
 	require.False(t, known)
 	_, known = epochOnDisk([]string{"00000000000000000000.log"}, func(_ string, _ int64, dst []byte) int { return copy(dst, make([]byte, batchHead)) }, 3)
 	require.False(t, known, "no batch")
+}
+
+// A log may be cut while it follows, and lead at the next look; while it leads it loses nothing.
+func TestCutBeforeItLed(t *testing.T) {
+	for _, c := range []struct {
+		led    bool
+		epoch  int32 // at the last look
+		broken int
+	}{{false, 1, 0}, {true, 1, 0}, {false, 2, 0}, {true, 2, 1}} {
+		prev := checker.Replica{High: 5, Durable: 9, Written: 9, End: 9, Safe: 9, Leads: c.led, LeaderEpoch: c.epoch}
+		cur := checker.Replica{High: 5, Durable: 8, Written: 9, End: 9, Safe: 8, Leads: true, LeaderEpoch: 2}
+		cutBefore(&prev, &cur)
+		require.Len(t, checker.CheckReplica(&prev, &cur), c.broken)
+	}
 }
