@@ -179,14 +179,15 @@ func (s *script) command(t *testing.T, d *datadriven.TestData, b *strings.Builde
 		w.advance(core.Time(arg("s", 1)) * core.Second)
 	case "high":
 		w.s.SetHigh(now, s.id, core.Offset(arg("to", int64(l.end))), &w.out)
-	case "astray": // the next read, or walk, comes from another place
-		w.stray = map[core.EffectKind]int64{}
-		if d.HasArg("read") {
-			w.stray[core.Read] = arg("read", 0)
+	case "astray": // the next read, or walk, or those after some, come from another place
+		w.stray = map[core.EffectKind]stray{}
+		for name, kind := range map[string]core.EffectKind{"read": core.Read, "walk": core.DoWork} {
+			if d.HasArg(name) {
+				w.stray[kind] = stray{at: arg(name, 0), skip: arg("skip", 0), times: arg("times", 1)}
+			}
 		}
-		if d.HasArg("walk") {
-			w.stray[core.DoWork] = arg("walk", 0)
-		}
+	case "chunks": // of recoveries, from the next boot on
+		w.cfg.Sizes.ScanBytes = arg("bytes", 1<<20)
 	case "fail":
 		for _, a := range d.CmdArgs {
 			for k := range core.EffectKind(255) {

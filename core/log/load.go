@@ -40,6 +40,8 @@ type load struct {
 	hurt       hurt // of a damaged log, see repair.go
 	swap       *reswap
 	twice      twice
+	folded     folded
+	lead       int64 // bytes of folded with which the scan's next read, or the one under way, begins
 }
 
 type loadStage uint8

@@ -63,6 +63,10 @@ func (s *script) peerCommand(t *testing.T, d *datadriven.TestData, b *strings.Bu
 		if !d.HasArg("begin") {
 			w.run()
 		}
+	case "copy": // all that the other replica has
+		fmt.Fprintln(b, w.s.AppendExact(w.now, s.id, slices.Concat(s.peer...), &w.out))
+		w.gather()
+		w.run()
 	case "raise-start":
 		fmt.Fprintln(b, w.s.RaiseStart(s.id, core.Offset(arg("to", 0)), &w.out))
 		w.gather()

@@ -105,7 +105,7 @@ func (s *Store) scanNext(now core.Now, l *Log, out *core.Out) {
 		g := l.segs[d.i]
 		if g.size < g.limit {
 			d.n = min(max(d.n, s.cfg.Sizes.ScanBytes), g.limit-g.size)
-			out.DoWork(s.start(l, op{kind: opLoad}), workCheck, workArgs(1, s.cfg.Sizes.ScanRows, 0), g.file, g.size, d.n)
+			out.DoWork(s.start(l, op{kind: opLoad}), workCheck, workArgs(1, s.cfg.Sizes.ScanRows+min(d.lead, 1), 0), g.file, g.size-d.lead, d.n+d.lead)
 			return
 		}
 		if d.i+1 < len(l.segs) && l.end < l.segs[d.i+1].base && !s.hole(l, l.segs[d.i+1].base, out) {
@@ -147,11 +147,16 @@ func (s *Store) checked(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 		return
 	}
 	how, need := ended(ev.Data[0]), int64(binary.BigEndian.Uint64(ev.Data[1:]))
-	if s.beginsAstray(l, g, ev.Data[checkHead:]) && s.scanOnceMore(now, l, g, out) {
+	astray := s.mayBeAstray(l, g, ev.Data[checkHead:])
+	if astray && s.scanOnceMore(now, l, g, astrayMax, out) {
 		return
 	}
+	rows, _ := d.here(ev.Data[checkHead:])
+	if d.lead = 0; astray { // nothing of it is believed
+		rows, how = nil, endedBad
+	}
 	from := g.size // the chunk began here; what is folded moves it
-	for rows := ev.Data[checkHead:]; len(rows) >= checkRow; rows = rows[checkRow:] {
+	for ; len(rows) >= checkRow; rows = rows[checkRow:] {
 		v := batch.View(rows[:batch.HeaderBytes])
 		if d.expect >= 0 && v.LastOffset() != d.expect {
 			out.Mark("log.bad-index")
@@ -175,11 +180,11 @@ func (s *Store) checked(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 	case how == endedBad && d.tail && d.expect >= 0:
 		s.scanAll(now, l, out)
 	case how == endedBad:
-		if !s.scanOnceMore(now, l, g, out) {
+		if !s.scanOnceMore(now, l, g, readsMax, out) {
 			s.fault(l, "a bad batch", out)
 		}
 	case how == endedShort && (g.size+need > g.limit || need <= got && from+got >= g.limit):
-		if !s.scanOnceMore(now, l, g, out) {
+		if !s.scanOnceMore(now, l, g, readsMax, out) {
 			s.fault(l, "a cut batch", out)
 		}
 	default:
@@ -226,6 +231,7 @@ func (s *Store) fold(l *Log, g *segment, v batch.View, m marker) {
 	}
 	g.add(v, l.cfg.IndexInterval)
 	l.end = g.end
+	d.folded = folded{seg: g.base, pos: pos, size: int64(v.Size()), header: [batch.HeaderBytes]byte(v)}
 	if gap && v.LastOffset() >= d.hurt.mended {
 		d.hurt.gapSeg, d.hurt.gapPos, d.hurt.gapEnd = g.base, pos, g.size
 	}

@@ -186,6 +186,7 @@ func (s *Store) patchNext(l *Log, out *core.Out) bool {
 	s.repairs.Batches++
 	s.repairs.Bytes += int64(v.Size())
 	l.state, d.stage = loading, loadPatch
+	d.twice = twice{} // other bytes stand there now
 	d.hurt.mended = v.LastOffset() + 1
 	if d.hurt.distrust && d.hurt.seg == g.base && d.hurt.pos == g.size {
 		d.hurt.distrust = false
@@ -324,20 +325,27 @@ func damagedWhere(why string, l *Log, g *segment) string {
 type twice struct {
 	seg  core.Offset // the stretch begins at pos of this segment,
 	pos  int64
-	base core.Offset // and with the batch at this offset, when it was last read
+	base core.Offset // and with the batch at this offset, when it was last read,
+	same int         // so many times in a row
 	n    int         // times that it was read again
 }
 
 // readsMax is how often a stretch is read before something is made of what is wrong with it.
 const readsMax = 4
 
-// scanOnceMore has what follows g.size read again; false if it was often enough.
-func (s *Store) scanOnceMore(now core.Now, l *Log, g *segment, out *core.Out) bool {
-	t := &l.load.twice
+// twiceAt is what is remembered of the stretch at the end of a segment.
+func (d *load) twiceAt(g *segment) *twice {
+	t := &d.twice
 	if t.seg != g.base || t.pos != g.size {
 		*t = twice{seg: g.base, pos: g.size, base: -1}
 	}
-	if t.n++; t.n >= readsMax {
+	return t
+}
+
+// scanOnceMore has what follows g.size read again; false if it was often enough.
+func (s *Store) scanOnceMore(now core.Now, l *Log, g *segment, most int, out *core.Out) bool {
+	t := l.load.twiceAt(g)
+	if t.n++; t.n >= most {
 		return false
 	}
 	out.Mark("log.read-again")
@@ -345,19 +353,59 @@ func (s *Store) scanOnceMore(now core.Now, l *Log, g *segment, out *core.Out) bo
 	return true
 }
 
-// beginsAstray reports whether a stretch begins behind a gap, and is read so for the first time. Compaction leaves gaps; a read that
-// goes astray finds sound batches too, but not the same ones again.
-func (s *Store) beginsAstray(l *Log, g *segment, rows []byte) bool {
-	if len(rows) < checkRow {
+// folded is the newest batch that a scan has taken.
+type folded struct {
+	seg    core.Offset
+	pos    int64
+	size   int64 // 0: there is none
+	header [batch.HeaderBytes]byte
+}
+
+// leadOf is how many bytes before g.size a read has to begin to bring the newest batch too; 0 if it lies elsewhere.
+func (d *load) leadOf(g *segment) int64 {
+	if f := &d.folded; f.seg == g.base && f.pos+f.size == g.size {
+		return f.size
+	}
+	return 0
+}
+
+// here takes off a read what it began with to show where it came from. It reports false if that is not what is there: the whole
+// of a read is of one place.
+func (d *load) here(rows []byte) ([]byte, bool) {
+	if d.lead == 0 {
+		return rows, true
+	}
+	if len(rows) < checkRow || !bytes.Equal(rows[:batch.HeaderBytes], d.folded.header[:]) {
+		return rows, false
+	}
+	return rows[checkRow:], true
+}
+
+// mayBeAstray reports whether a read may come from another place, and is to be repeated. Compaction leaves gaps between batches; a read from
+// another place brings sound batches too, and so another gap. So what begins behind a gap is read again together with the batch before it,
+// which shows that it lies there. At the beginning of a segment there is none: there, what begins behind a gap has to come again the same.
+func (s *Store) mayBeAstray(l *Log, g *segment, rows []byte) bool {
+	d := l.load
+	rows, here := d.here(rows)
+	if !here {
+		return true // with the lead again
+	}
+	if len(rows) < checkRow || d.lead > 0 {
 		return false
 	}
-	base, t := batch.View(rows[:batch.HeaderBytes]).BaseOffset(), &l.load.twice
-	if base <= l.end || l.load.expect >= 0 || t.seg == g.base && t.pos == g.size && t.n > 0 && t.base == base {
+	base := batch.View(rows[:batch.HeaderBytes]).BaseOffset()
+	if base <= l.end || d.expect >= 0 {
 		return false
 	}
-	if t.seg != g.base || t.pos != g.size {
-		*t = twice{seg: g.base, pos: g.size}
+	if d.lead = d.leadOf(g); d.lead > 0 {
+		return true
 	}
-	t.base = base
-	return true
+	t := d.twiceAt(g)
+	if t.same++; t.base != base {
+		t.base, t.same = base, 1
+	}
+	if l.gaps || l.cfg.Compact || compactedAlways(l.p.Topic) {
+		return t.same < 2
+	}
+	return t.same < readsMax
 }

@@ -44,7 +44,13 @@ type world struct {
 	trace   func(string)
 	lives   int
 	cfg     StoreConfig
-	stray   map[core.EffectKind]int64 // where the next effect of a kind reads instead
+	stray   map[core.EffectKind]stray
+}
+
+// stray has effects of a kind read from another place: after so many, so many of them.
+type stray struct {
+	at          int64
+	skip, times int64
 }
 
 type handle struct {
@@ -240,15 +246,21 @@ func (w *world) loseSync(f core.FileID) {
 
 func (w *world) read(f *node, e *core.Effect, ev *core.Event) {
 	w.maxRead = max(w.maxRead, e.Len)
-	off := e.Off
-	if at, astray := w.stray[e.Kind]; astray {
-		off = at
-		delete(w.stray, e.Kind)
+	off, size := e.Off, e.Len
+	if k, astray := w.stray[e.Kind]; astray {
+		if k.skip--; k.skip < 0 {
+			off = k.at
+			size = min(size, int64(len(f.data))-off)
+			k.times--
+		}
+		if w.stray[e.Kind] = k; k.times == 0 {
+			delete(w.stray, e.Kind)
+		}
 	}
 	lo := min(off, int64(len(f.data)))
-	hi := min(off+e.Len, int64(len(f.data)))
+	hi := min(off+size, int64(len(f.data)))
 	ev.Data = bytes.Clone(f.data[lo:hi])
-	if ev.N = hi - lo; ev.N < e.Len {
+	if ev.N = hi - lo; ev.N < size {
 		ev.Err = core.ShortRead
 	}
 }
