@@ -264,6 +264,7 @@ func (b *Broker) takeRole(now core.Now, h *hosted, out *core.Out) {
 		f, first := replica.Follow(x.Leader, x.LeaderEpoch, b.own(h))
 		h.follower = f
 		b.follow(now, h, first, out)
+		b.askEnd(now, h)
 		b.roleChanged(h)
 		b.replicate(now, out)
 	default: // a log that is being cut comes here again when it is

@@ -81,15 +81,16 @@ func (b *Broker) mended(now core.Now, h *hosted, out *core.Out) {
 	b.checkDir(h)
 }
 
-// askWhole is called when the leader had nothing to send for the damage: if its log ends there, what is behind the damage here is in
-// no history, and goes.
-func (b *Broker) askWhole(h *hosted, damage core.Offset, s replica.Step) {
-	if s.High < 0 || s.High > damage {
+// askEnd has a damaged log ask where its leader's log ends, before it fetches: if that is where the damage begins, what is behind the
+// damage here is in no history, and goes. An answer to a fetch may never come to say so, since a session names only partitions of which
+// there is news (KIP-227), and a leader that has nothing to send has none.
+func (b *Broker) askEnd(now core.Now, h *hosted) {
+	if _, hurt := b.store.Log(h.log).Damaged(); !hurt || h.follower == nil {
 		return
 	}
-	if step := h.follower.AskEnd(); step.Act == replica.AskEpoch {
+	if step := h.follower.AskEnd(now.Mono); step.Act == replica.AskEpoch {
 		f := b.repl.fetcher(h.follower.Leader())
-		f.questions = append(f.questions, question{log: h.log, act: step.Act, epoch: step.Epoch, leads: h.follower.Epoch(), whole: true})
+		f.questions = append(f.questions, question{log: h.log, act: step.Act, epoch: step.Epoch, leads: h.follower.Epoch(), whole: true, end: b.own(h).End})
 	}
 }
 

@@ -72,6 +72,23 @@ func TestDamageBelowTheLeadersStart(t *testing.T) {
 	require.EqualValues(t, 15, r.nodes[at].b.store.Log(r.hosted(at, "t", 0).log).Start())
 }
 
+// All records were deleted, so the leader has nothing to send for the damage, nor news: its session with the follower goes on and does not
+// name the partition again. The follower asks.
+func TestDamageBelowAnEmptyLog(t *testing.T) {
+	r := filled(t)
+	at := r.follower()
+	require.Zero(t, r.deleteBefore(20))
+	r.until("the follower is empty", 5*core.Second, func() bool { return r.nodes[at].b.store.Log(r.hosted(at, "t", 0).log).Start() == 20 })
+	r.advance(2 * core.Second)
+	r.damage(at, "00000000000000000000", 200)
+	r.until("the scrub has seen it", 5*core.Second, func() bool { return r.nodes[at].b.store.Repairs().Found > 0 })
+	r.until("it is whole", 20*core.Second, func() bool {
+		leader := r.leader("t", 0)
+		return r.hosted(at, "t", 0).why == "" && leader >= 0 && len(r.nodes[leader].b.img.Partition("t", 0).ISR) == 3
+	})
+	require.EqualValues(t, 20, r.nodes[at].b.store.Log(r.hosted(at, "t", 0).log).End())
+}
+
 // What is damaged is in nobody's history: another leader was chosen although it lacks it. It is cut, not waited for.
 func TestDamageThatNobodyElseHas(t *testing.T) {
 	r := newReplicas(t, 3, "", "min.insync.replicas=1", "unclean.leader.election.enable=true")

@@ -95,12 +95,13 @@ func (b *Broker) answered(now core.Now, f *fetcher, resp kmsg.Response, out *cor
 			}
 		case *kmsg.OffsetForLeaderEpochResponse:
 			if p := endIn(r, h.tp); p != nil && wire.Code(p.ErrorCode) == wire.None {
-				if x.whole {
-					step = h.follower.EndIs(now.Mono, b.own(h), core.Offset(p.EndOffset))
-				} else {
+				if told = true; !x.whole {
 					step = h.follower.Ended(now.Mono, b.own(h), core.Epoch(p.LeaderEpoch), core.Offset(p.EndOffset), b.ends(h))
+				} else if own := b.own(h); own.End == x.end {
+					step = h.follower.EndIs(own, core.Offset(p.EndOffset))
+				} else { // it says nothing of what was sent since
+					told = false
 				}
-				told = true
 			}
 		}
 		if !told {

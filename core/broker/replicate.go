@@ -74,6 +74,7 @@ type question struct {
 	act   replica.Act // AskStart or AskEpoch
 	epoch core.Epoch  // AskEpoch
 	whole bool        // … of the leadership itself: where the leader's log ends
+	end   core.Offset // … and where this one did
 	leads core.Epoch  // of the follower
 }
 
@@ -162,6 +163,7 @@ func (b *Broker) replicationTick(now core.Now, out *core.Out) {
 			case h == nil || h.follower == nil || h.follower.Leader() != f.node:
 			case h.follower.Next() <= now.Mono:
 				b.placed(h, f.node)
+				b.askEnd(now, h)
 			case h.follower.Next() < core.Never:
 				kept = append(kept, id)
 			}
@@ -415,7 +417,7 @@ func (b *Broker) tookPartition(now core.Now, f *fetcher, h *hosted, p *kmsg.Fetc
 func (b *Broker) follow(now core.Now, h *hosted, s replica.Step, out *core.Out) (appended bool) {
 	node := h.follower.Leader()
 	b.placed(h, node)
-	damage, hurt := b.store.Log(h.log).Damaged()
+	_, hurt := b.store.Log(h.log).Damaged()
 	if s.BelowHigh {
 		b.noteBelowHigh(now, h, s.At, out)
 	}
@@ -443,9 +445,7 @@ func (b *Broker) follow(now core.Now, h *hosted, s replica.Step, out *core.Out) 
 		}
 		out.Mark("broker.replica-append-failed")
 	case replica.Fetch:
-		if b.told(now, h, s, out); hurt {
-			b.askWhole(h, damage, s)
-		}
+		b.told(now, h, s, out)
 	case replica.Cut:
 		out.Mark("broker.replica-truncates")
 		failed = b.store.Truncate(now, h.log, s.At, out)

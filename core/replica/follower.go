@@ -247,8 +247,11 @@ func (f *Follower) rest(now core.Time) Step {
 // not fall, since what the leader of before told stands.
 func (o Own) HighFrom(leader core.Offset) core.Offset { return max(o.High, min(leader, o.End)) }
 
-// AskEnd asks where the leader's log ends; then say EndIs. A damaged replica does when the leader has nothing for it.
-func (f *Follower) AskEnd() Step {
+// AskEnd asks where the leader's log ends, if it is the time; then say EndIs. A damaged replica does before it fetches.
+func (f *Follower) AskEnd(now core.Time) Step {
+	if f.phase == resting && now >= f.until {
+		f.phase = fetching
+	}
 	if f.phase != fetching {
 		return Step{Act: Fetch, High: -1, Start: -1}
 	}
@@ -258,13 +261,11 @@ func (f *Follower) AskEnd() Step {
 
 // EndIs takes the leader's answer to AskEnd. If its log ends where this one's damage begins, nothing that lies behind the damage
 // is in its history, hence nothing of it was ever committed, and it is cut off.
-func (f *Follower) EndIs(now core.Time, own Own, end core.Offset) Step {
+func (f *Follower) EndIs(own Own, end core.Offset) Step {
 	switch {
 	case f.phase != asking:
 		return Step{Act: Fetch, High: -1, Start: -1}
-	case end < 0:
-		return f.rest(now)
-	case end > own.End:
+	case end < 0 || end > own.End:
 		f.phase = fetching
 		return Step{Act: Fetch, High: -1, Start: -1}
 	}
