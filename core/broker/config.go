@@ -81,6 +81,7 @@ type Config struct {
 	GroupMaxSize                                        int
 	GroupConsumer                                       group.ConsumerConfig
 	GroupAssignors                                      []string
+	GroupMigration                                      group.Migration
 	GroupConsumersMax                                   int
 	GroupRegexRefresh                                   core.Time
 	OffsetsRetention, OffsetsRetentionCheck             core.Time
@@ -496,6 +497,9 @@ func (p *parser) numbers(c *Config) {
 		Assignment: p.ms("group.consumer.assignment.interval.ms"),
 	}
 	c.GroupConsumersMax, c.GroupRegexRefresh = int(p.int("group.consumer.max.size")), p.ms("group.consumer.regex.refresh.interval.ms")
+	c.GroupMigration = map[string]group.Migration{
+		"disabled": group.MigrateNever, "upgrade": group.MigrateUp, "downgrade": group.MigrateDown, "bidirectional": group.MigrateBoth,
+	}[strings.ToLower(p.text("group.consumer.migration.policy"))]
 	c.GroupAssignors = nil
 	for _, name := range p.list("group.consumer.assignors") {
 		if name != group.AssignorUniform && name != group.AssignorRange {

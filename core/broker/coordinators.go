@@ -119,6 +119,7 @@ func (b *Broker) groupConfig() group.Config {
 		Retention: b.cfg.OffsetsRetention, RetentionCheck: b.cfg.OffsetsRetentionCheck,
 		SweepMax: b.cfg.Internal.GroupSweep, GroupsMax: b.cfg.Internal.GroupsMax, PendingMax: b.cfg.Internal.GroupPending,
 		Consumer: b.cfg.GroupConsumer, Assignors: b.cfg.GroupAssignors, ConsumersMax: b.cfg.GroupConsumersMax, RegexRefresh: b.cfg.GroupRegexRefresh,
+		Migration: b.cfg.GroupMigration,
 	}
 }
 

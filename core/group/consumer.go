@@ -107,6 +107,17 @@ type consumer struct {
 	deadline core.Time // when its session ends
 	timerAt  core.Time // the earliest session timer; 0: none
 	revokeBy core.Time // when it must have given up what it was asked for; 0: nothing is asked
+	joinBy   core.Time // of the classic protocol: when it must have joined again; 0: it was not told to
+	syncBy   core.Time // … and when it must have synced; 0: it has
+	lateAt   core.Time // the earliest timer set for these three; 0: none
+}
+
+// classic is what makes it a member of the classic protocol; nil: it is none. One of them knows some protocol, whatever a record says.
+func (m *consumer) classic() *wire.ClassicMemberMetadata {
+	if m.is == nil || m.is.ClassicMemberMetadata == nil || len(m.is.ClassicMemberMetadata.SupportedProtocols) == 0 {
+		return nil
+	}
+	return m.is.ClassicMemberMetadata
 }
 
 // regex is an expression that members subscribe with, and the topics that it matched when it was looked at last.

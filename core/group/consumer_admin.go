@@ -1,17 +1,20 @@
 package group
 
 import (
+	"slices"
+
 	"klamm/core"
 	"klamm/core/shard"
 	"klamm/core/wire"
 )
 
-// toClassic makes an empty consumer group one of the classic protocol. Its record comes first, so that there always is a group.
+// toClassic makes an empty consumer group one of the classic protocol.
 func (s *State) toClassic(env Env, g *Group) wire.Code {
 	env.Out.Mark("group.consumer-to-classic")
 	created := Stored{At: env.Now.Wall.Millis()}
-	records := append([]shard.Record{created.record(g.name)}, g.consumerTombstones()...)
-	if code := s.commit(env, g, records...); code != wire.None {
+	g.changing = true
+	code := s.commit(env, g, append(g.consumerTombstones(), created.record(g.name))...)
+	if g.changing = false; code != wire.None {
 		return code
 	}
 	g.phase, g.kind = Empty, ""
@@ -26,37 +29,62 @@ func (g *Group) groupTombstones() []shard.Record {
 	return []shard.Record{{Key: metadataKey(g.name)}}
 }
 
-// removeConsumer takes a member out on behalf of an operator: by its instance id, or its id.
-func (s *State) removeConsumer(env Env, g *Group, l *Leaver) wire.Code {
-	m := g.consumers.member(l.ID)
+// leaver finds a member that leaves or that an operator takes out: by its instance id, or its id.
+func (c *consumers) leaver(l *Leaver) (id string, code wire.Code) {
+	m := c.member(l.ID)
 	if l.Instance != nil {
-		m = g.consumers.findInstance(*l.Instance)
+		m = c.findInstance(*l.Instance)
 		if m != nil && l.ID != "" && m.id != l.ID {
-			return wire.FencedInstanceID
+			return "", wire.FencedInstanceID
 		}
 	}
 	if m == nil || m.is == nil {
-		return wire.UnknownMemberID
+		return "", wire.UnknownMemberID
 	}
-	return s.takeOut(env, g, m.id)
+	return m.id, wire.None
+}
+
+// leaveConsumers takes members out of a group of the consumer protocol, all at once.
+func (s *State) leaveConsumers(env Env, g *Group, leavers []Leaver) {
+	var ids []string
+	for i := range leavers {
+		l := &leavers[i]
+		var id string
+		if id, l.Code = g.consumers.leaver(l); l.Code == wire.None && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	if code := s.takeOut(env, g, ids...); code != wire.None {
+		for i := range leavers {
+			if leavers[i].Code == wire.None {
+				leavers[i].Code = code
+			}
+		}
+	}
 }
 
 // checkCommit says whether a member of the consumer protocol may commit (KIP-848, KIP-1251): at its epoch, or at an older one as long as
-// it has owned the partitions since then. Rows for which it may not get their code. Whoever is no member may commit into a group that has none.
+// it has owned the partitions since then. Rows for which it may not get their code. Whoever is no member may commit into a group that has
+// none, and a transaction may whatever the group is about.
 func (c *consumers) checkCommit(env Env, by *Committer, rows []CommitRow) wire.Code {
-	if by.Generation < 0 && c.known() == 0 {
+	if by.Generation < 0 && (c.known() == 0 || by.InTransaction && by.Member == "" && by.Instance == nil) {
 		return wire.None
 	}
 	m := c.member(by.Member)
-	switch {
-	case m == nil || m.is == nil:
+	if m == nil || m.is == nil {
 		return wire.UnknownMemberID
-	case by.Old:
+	}
+	stale := m.staleEpoch()
+	switch {
+	case by.Old && m.classic() == nil:
 		return wire.UnsupportedVersion
 	case by.Generation == m.epoch:
 		return wire.None
 	case by.Generation > m.epoch || by.Generation < 0:
-		return wire.StaleMemberEpoch
+		return stale
 	}
 	env.Out.Mark("group.commit-at-older-epoch")
 	for i := range rows {
@@ -69,10 +97,18 @@ func (c *consumers) checkCommit(env Env, by *Committer, rows []CommitRow) wire.C
 			s.topic = t.ID
 		}
 		if since, owned := m.since(s); !owned || by.Generation < since {
-			r.Code = wire.StaleMemberEpoch
+			r.Code = stale
 		}
 	}
 	return wire.None
+}
+
+// staleEpoch is how a member is told that it speaks of another epoch than its own.
+func (m *consumer) staleEpoch() wire.Code {
+	if m.classic() != nil {
+		return wire.IllegalGeneration
+	}
+	return wire.StaleMemberEpoch
 }
 
 // since is the epoch at which a member got a partition that it holds.
@@ -99,7 +135,7 @@ func (s *State) CheckFetch(group string, member *string, epoch int32) wire.Code 
 	case m == nil || m.is == nil:
 		return wire.UnknownMemberID
 	case m.epoch != epoch:
-		return wire.StaleMemberEpoch
+		return m.staleEpoch()
 	}
 	return wire.None
 }

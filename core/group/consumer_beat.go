@@ -14,10 +14,11 @@ import (
 // SubscribedMax bounds the topics that a member may subscribe to by name, and those that its expression may match.
 const SubscribedMax = 10000
 
-// beat is a heartbeat under way: what it changes, and the records that say so.
+// beat is a change of a group under way, mostly by a member's heartbeat: what it changes, and the records that say so.
 type beat struct {
 	env     Env
-	q       *kmsg.ConsumerGroupHeartbeatRequest
+	name    string                              // of the group
+	q       *kmsg.ConsumerGroupHeartbeatRequest // nil: it is no heartbeat
 	g       *Group
 	c       *consumers // g's, or those of a group to be
 	m       consumer   // the member as it will be
@@ -26,9 +27,13 @@ type beat struct {
 	target  int32
 	records []shard.Record
 
-	replaces string // id of the static member whose place it takes
-	leaves   string // id of a member that goes
-	regex    regex  // what the member's expression matches, as it was just looked up
+	joins    bool     // the member comes with nothing
+	owned    []slot   // what the member says that it owns
+	told     bool     // it says so at all
+	replaces string   // id of the static member whose place it takes
+	leaves   []string // ids of members that go
+	regex    regex    // what the member's expression matches, as it was just looked up
+	upgrades bool     // the group is one of the classic protocol, and c is what it becomes
 }
 
 // refusal is an error with its words.
@@ -102,7 +107,7 @@ func (s *State) checkBeat(q *kmsg.ConsumerGroupHeartbeatRequest) refusal {
 	return refusal{}
 }
 
-// consumerGroup finds the group of a heartbeat. Without one, or with an empty one of the classic protocol, a join makes it.
+// consumerGroup finds the group of a heartbeat. Without one a join makes it, and one of the classic protocol becomes one of this.
 func (s *State) consumerGroup(q *kmsg.ConsumerGroupHeartbeatRequest) (g *Group, refused refusal) {
 	g = s.groups[q.Group]
 	switch {
@@ -111,7 +116,7 @@ func (s *State) consumerGroup(q *kmsg.ConsumerGroupHeartbeatRequest) (g *Group, 
 	case g == nil && len(s.names) >= s.cfg.GroupsMax:
 		return nil, refusal{wire.CoordinatorNotAvailable, ""}
 	case g == nil || g.consumers != nil:
-	case q.MemberEpoch != epochJoin || g.phase != Empty || len(g.pending) > 0: // no live migration
+	case q.MemberEpoch != epochJoin:
 		return nil, refusal{wire.GroupIDNotFound, "Group " + q.Group + " is not a consumer group."}
 	}
 	return g, refusal{}
@@ -123,9 +128,16 @@ func (s *State) consumerBeats(env Env, q *kmsg.ConsumerGroupHeartbeatRequest, cl
 	if refused.is() {
 		return refused
 	}
-	b := beat{env: env, q: q, g: g, c: &consumers{holder: map[held]string{}}}
-	if g != nil && g.consumers != nil {
+	b := beat{env: env, name: strings.Clone(q.Group), q: q, g: g, joins: q.MemberEpoch == epochJoin, told: q.Topics != nil, owned: ownedSlots(q.Topics)}
+	switch {
+	case g == nil:
+		b.c = &consumers{holder: map[held]string{}}
+	case g.consumers != nil:
 		b.c = g.consumers
+	default:
+		if refused = s.upgrade(&b); refused.is() {
+			return refused
+		}
 	}
 	b.epoch, b.target = b.c.epoch, b.c.target
 	if refused = s.identify(&b); refused.is() {
@@ -134,16 +146,12 @@ func (s *State) consumerBeats(env Env, q *kmsg.ConsumerGroupHeartbeatRequest, cl
 	s.subscribe(&b, client)
 	s.retarget(&b)
 	b.reconcile()
-	if g != nil && g.consumers == nil && g.exists { // the empty classic group that it was; last, so that there always is a group
-		b.records = append(b.records, shard.Record{Key: metadataKey(g.name)})
-	}
-	if len(b.records) > 0 {
-		if refused = s.writeBeat(&b); refused.is() {
-			return refused
-		}
+	if refused = s.writeBeat(&b); refused.is() {
+		return refused
 	}
 	g = b.g
 	m := g.consumers.member(b.m.id)
+	m.joinBy, m.syncBy = 0, 0 // whatever it was before
 	s.hearConsumer(env, g, m)
 	s.armRevocation(env, g, m)
 	s.armAssign(env, g)
@@ -198,18 +206,24 @@ func (s *State) identifyStatic(b *beat, m *consumer) refusal {
 		return checkEpoch(owner, q)
 	case q.MemberEpoch != epochJoin:
 		return refusal{wire.FencedInstanceID, "Static member " + b.m.id + " with instance id " + *q.InstanceID + " was fenced by member " + owner.id + "."}
-	case owner.epoch != epochLeaveStatic:
+	case owner.epoch != epochLeaveStatic && owner.classic() == nil:
 		return refusal{wire.UnreleasedInstanceID, "Static member " + b.m.id + " with instance id " + *q.InstanceID + " cannot join the group because the instance id is owned by member " + owner.id + "."}
 	}
+	b.replace(owner)
+	return refusal{}
+}
+
+// replace gives the member all that an instance had under its old id.
+func (b *beat) replace(owner *consumer) {
 	b.env.Out.Mark("group.static-consumer-replaced")
 	id := b.m.id
-	b.replaces = owner.id
-	b.m = *owner
-	b.m.id, b.m.epoch, b.m.previous, b.m.serial, b.m.timerAt = id, epochJoin, epochJoin, 0, 0
-	b.m.revokeBy = 0
-	b.records = append(b.records, memberTombstones(q.Group, owner.id)...)
-	b.records = append(b.records, memberRecord(q.Group, id, owner.is), wantsRecord(q.Group, id, owner.target))
-	return refusal{}
+	b.replaces, b.joins = owner.id, true
+	b.m = consumer{
+		id: id, is: owner.is, target: owner.target, epoch: epochJoin, previous: epochJoin,
+		state: owner.state, assigned: owner.assigned, revoking: owner.revoking, deadline: core.Never,
+	}
+	b.records = append(b.records, memberTombstones(b.name, owner.id)...)
+	b.records = append(b.records, memberRecord(b.name, id, owner.is), wantsRecord(b.name, id, owner.target))
 }
 
 // checkEpoch says whether a heartbeat speaks of the epoch that the member is at, or of the one before, by a member
@@ -224,6 +238,16 @@ func checkEpoch(m *consumer, q *kmsg.ConsumerGroupHeartbeatRequest) refusal {
 		return refusal{}
 	}
 	return refusal{wire.FencedMemberEpoch, "The consumer group member has a smaller member epoch (" + decimal(q.MemberEpoch) + ") than the one known by the group coordinator (" + decimal(m.epoch) + "). The member must abandon all its partitions and rejoin."}
+}
+
+// ownedSlots lists what a heartbeat says that its member owns.
+func ownedSlots(topics []kmsg.ConsumerGroupHeartbeatRequestTopic) (list []slot) {
+	for i := range topics {
+		for _, p := range topics[i].Partitions {
+			list = append(list, slot{topic: topics[i].TopicID, partition: p})
+		}
+	}
+	return list
 }
 
 // subset reports whether all that a member says that it owns is in a list.
@@ -246,9 +270,7 @@ func (s *State) subscribe(b *beat, client Client) {
 	if b.m.is != nil {
 		*is = *b.m.is
 	}
-	before := slices.Clone(is.SubscribedTopicNames)
-	beforeRegex := deref(is.SubscribedTopicRegex)
-	is.ClientID, is.ClientHost = client.ID, client.Host
+	is.ClientID, is.ClientHost, is.ClassicMemberMetadata = client.ID, client.Host, nil
 	if q.InstanceID != nil {
 		is.InstanceID = clonePtr(q.InstanceID)
 	}
@@ -272,14 +294,23 @@ func (s *State) subscribe(b *beat, client Client) {
 	if q.SubscribedTopicRegex != nil {
 		is.SubscribedTopicRegex = clonePtr(q.SubscribedTopicRegex)
 	}
-	isNew := b.m.is == nil
-	if isNew || !sameMember(is, b.m.is) {
-		b.records = append(b.records, memberRecord(q.Group, b.m.id, is))
+	s.resubscribe(b, is)
+}
+
+// resubscribe notes what a member is from now on.
+func (s *State) resubscribe(b *beat, is *wire.ConsumerGroupMemberMetadataValue) {
+	was := b.m.is
+	bump := was == nil
+	var beforeRegex string
+	if !bump {
+		bump, beforeRegex = !slices.Equal(was.SubscribedTopicNames, is.SubscribedTopicNames), deref(was.SubscribedTopicRegex)
+	}
+	if was == nil || !sameMember(is, was) {
+		b.records = append(b.records, memberRecord(b.name, b.m.id, is))
 	}
 	b.m.is = is
-	bump := isNew || !slices.Equal(before, is.SubscribedTopicNames)
 	if text := deref(is.SubscribedTopicRegex); text != beforeRegex || text != "" {
-		bump = b.resolve(s.cfg.RegexRefresh) || text != beforeRegex || bump
+		bump = b.resolve(s.cfg.RegexRefresh, beforeRegex) || text != beforeRegex || bump
 	}
 	s.measure(b, bump)
 }
@@ -293,27 +324,36 @@ func (s *State) measure(b *beat, bump bool) {
 	}
 	if bump || hash != b.c.hash {
 		b.epoch++
-		b.records = append(b.records, epochRecord(b.q.Group, b.epoch, hash))
+		b.records = append(b.records, epochRecord(b.name, b.epoch, hash))
 	}
 }
 
-// writeBeat commits what a heartbeat has changed.
+// writeBeat commits what a heartbeat has changed, if it has changed anything.
 func (s *State) writeBeat(b *beat) refusal {
+	if len(b.records) == 0 {
+		return refusal{}
+	}
 	made := b.g == nil
 	if made {
-		b.g = s.group(strings.Clone(b.q.Group))
+		b.g = s.group(b.name)
 	}
-	if code := s.commit(b.env, b.g, b.records...); code != wire.None {
+	b.g.changing = true
+	code := s.commit(b.env, b.g, b.records...)
+	b.g.changing = false
+	if code != wire.None {
 		if made {
 			s.dropIfNothing(b.g)
 		}
 		b.c.seen = 0
 		return refusal{code, ""}
 	}
+	if b.upgrades {
+		s.upgraded(b.env, b.g)
+	}
 	b.g.countConsumers()
-	if made || b.g.consumers.member(b.m.id).serial == 0 {
+	if m := b.g.consumers.member(b.m.id); m.serial == 0 {
 		s.serial++
-		b.g.consumers.member(b.m.id).serial = s.serial
+		m.serial = s.serial
 		b.g.consumers.seen = b.env.Image.End()
 	}
 	return refusal{}
@@ -383,18 +423,27 @@ func (s *State) consumerLeaves(env Env, q *kmsg.ConsumerGroupHeartbeatRequest, r
 	return refusal{}
 }
 
-// takeOut removes a member, and raises the group's epoch.
-func (s *State) takeOut(env Env, g *Group, id string) wire.Code {
+// takeOut removes members, and raises the group's epoch. If that leaves members of the classic protocol alone, the group is
+// one of theirs again.
+func (s *State) takeOut(env Env, g *Group, ids ...string) wire.Code {
+	if s.downgrades(g, ids) {
+		return s.downgrade(env, g, ids)
+	}
 	c := g.consumers
-	b := beat{env: env, g: g, c: c, epoch: c.epoch, target: c.target}
-	b.records = memberTombstones(g.name, id)
-	if is := c.member(id).is; is != nil {
-		if text := deref(is.SubscribedTopicRegex); text != "" && !c.othersUse(text, id) {
+	b := beat{env: env, name: g.name, g: g, c: c, epoch: c.epoch, target: c.target, leaves: ids}
+	var expressions []string
+	for _, id := range ids {
+		b.records = append(b.records, memberTombstones(g.name, id)...)
+		expressions = append(expressions, deref(c.member(id).regexText()))
+	}
+	slices.Sort(expressions)
+	for _, text := range slices.Compact(expressions) {
+		if _, found := c.findRegex(text); found && !c.othersUse(text, ids...) {
 			b.records = append(b.records, shard.Record{Key: consumerKeyOf(consumerRegexKey, g.name, text)})
 		}
 	}
 	b.epoch++
-	b.records = append(b.records, epochRecord(g.name, b.epoch, b.hashWithout(id)))
+	b.records = append(b.records, epochRecord(g.name, b.epoch, b.measureAll()))
 	if code := s.commit(env, g, b.records...); code != wire.None {
 		return code
 	}
@@ -403,9 +452,10 @@ func (s *State) takeOut(env Env, g *Group, id string) wire.Code {
 	return wire.None
 }
 
-func (c *consumers) othersUse(text, but string) bool {
+// othersUse reports whether anyone subscribes with an expression, but for some members.
+func (c *consumers) othersUse(text string, but ...string) bool {
 	return slices.ContainsFunc(c.members, func(m consumer) bool {
-		return m.id != but && m.is != nil && deref(m.is.SubscribedTopicRegex) == text
+		return !slices.Contains(but, m.id) && m.is != nil && deref(m.is.SubscribedTopicRegex) == text
 	})
 }
 
@@ -413,7 +463,7 @@ func sameMember(a, b *wire.ConsumerGroupMemberMetadataValue) bool {
 	same := func(x, y *string) bool { return (x == nil) == (y == nil) && deref(x) == deref(y) }
 	return same(a.InstanceID, b.InstanceID) && same(a.RackID, b.RackID) && a.ClientID == b.ClientID && a.ClientHost == b.ClientHost &&
 		slices.Equal(a.SubscribedTopicNames, b.SubscribedTopicNames) && same(a.SubscribedTopicRegex, b.SubscribedTopicRegex) &&
-		a.RebalanceTimeoutMs == b.RebalanceTimeoutMs && same(a.ServerAssignor, b.ServerAssignor)
+		a.RebalanceTimeoutMs == b.RebalanceTimeoutMs && same(a.ServerAssignor, b.ServerAssignor) && sameClassic(a.ClassicMemberMetadata, b.ClassicMemberMetadata)
 }
 
 func deref(s *string) string {

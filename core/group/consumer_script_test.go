@@ -31,6 +31,9 @@ func (w *world) consumerCommand(cmd string, args map[string]string) bool {
 		text := fmt.Sprintf("%s %s epoch=%d target=%d", r.State, r.AssignorName, r.Epoch, r.AssignmentEpoch)
 		for _, m := range r.Members {
 			text += fmt.Sprintf("\n  %s at %d: %s of %s", m.MemberID, m.MemberEpoch, described(m.Assignment), described(m.TargetAssignment))
+			if m.MemberType == 0 {
+				text += " classic"
+			}
 		}
 		if code != wire.None {
 			text = code.String()
@@ -157,7 +160,14 @@ func (w *world) consumerRecord(key, value []byte) (string, bool) {
 	m := &c.members[0]
 	switch version(key) {
 	case consumerMemberKey:
-		return fmt.Sprintf("%s topics=%v regex=%q instance=%q assignor=%q rebalance=%d", head, m.is.SubscribedTopicNames, deref(m.is.SubscribedTopicRegex), deref(m.is.InstanceID), deref(m.is.ServerAssignor), m.is.RebalanceTimeoutMs), true
+		text := fmt.Sprintf("%s topics=%v regex=%q instance=%q assignor=%q rebalance=%d", head, m.is.SubscribedTopicNames, deref(m.is.SubscribedTopicRegex), deref(m.is.InstanceID), deref(m.is.ServerAssignor), m.is.RebalanceTimeoutMs)
+		if classic := m.classic(); classic != nil {
+			text += fmt.Sprintf(" classic session=%d", classic.SessionTimeoutMs)
+			for _, p := range classic.SupportedProtocols {
+				text += " " + p.Name
+			}
+		}
+		return text, true
 	case consumerWantsKey:
 		return head + " " + slots(m.target), true
 	}

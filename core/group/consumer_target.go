@@ -64,10 +64,10 @@ func compile(text string) (*regexp.Regexp, error) {
 
 // resolve looks which topics the member's expression matches, if that is not known or the metadata has moved on. It reports whether they
 // changed. Expressions that nobody uses any more are forgotten.
-func (b *beat) resolve(refresh core.Time) (changed bool) {
+func (b *beat) resolve(refresh core.Time, old string) (changed bool) {
 	text, now := deref(b.m.is.SubscribedTopicRegex), b.env.Now.Wall.Millis()
-	if old := deref(b.old.regexText()); old != "" && old != text && !b.c.othersUse(old, b.m.id) {
-		b.records = append(b.records, shard.Record{Key: consumerKeyOf(consumerRegexKey, b.q.Group, old)})
+	if old != "" && old != text && !b.c.othersUse(old, b.m.id, b.replaces) {
+		b.records = append(b.records, shard.Record{Key: consumerKeyOf(consumerRegexKey, b.name, old)})
 	}
 	if text == "" {
 		return false
@@ -94,7 +94,7 @@ func (b *beat) resolve(refresh core.Time) (changed bool) {
 	}
 	b.regex = next
 	if changed = !found || !slices.Equal(next.topics, b.c.regexes[at].topics); changed {
-		b.records = append(b.records, regexRecord(b.q.Group, &next))
+		b.records = append(b.records, regexRecord(b.name, &next))
 	} else {
 		b.c.regexes[at].version, b.c.regexes[at].at = end, now // of no weight: after a load it is looked up anew
 	}
@@ -133,7 +133,7 @@ func (b *beat) subscription(m *consumer) []string {
 func (b *beat) members() (list []*consumer) {
 	for i := range b.c.members {
 		m := &b.c.members[i]
-		if m.is != nil && m.id != b.m.id && m.id != b.replaces && m.id != b.leaves {
+		if m.is != nil && m.id != b.m.id && m.id != b.replaces && !slices.Contains(b.leaves, m.id) {
 			list = append(list, m)
 		}
 	}
@@ -170,7 +170,7 @@ func (b *beat) measureAll() int64 {
 // retarget computes a new target, if the group's epoch is ahead of the one there is and it is time.
 func (s *State) retarget(b *beat) {
 	now := b.env.Now.Wall.Millis()
-	pause := s.cfg.consumer(b.group(), b.env).Assignment.Millis()
+	pause := s.cfg.consumer(b.name, b.env).Assignment.Millis()
 	if b.epoch == b.target || b.target > 0 && b.c.assignedAt > 0 && now-b.c.assignedAt < pause && now >= b.c.assignedAt {
 		return
 	}
@@ -205,14 +205,7 @@ func (s *State) retarget(b *beat) {
 		}
 		b.setTarget(members, a.ID, sortedSlots(target))
 	}
-	b.records = append(b.records, targetRecord(b.group(), b.target, now))
-}
-
-func (b *beat) group() string {
-	if b.q != nil {
-		return b.q.Group
-	}
-	return b.g.name
+	b.records = append(b.records, targetRecord(b.name, b.target, now))
 }
 
 // setTarget notes what a member is to have.
@@ -223,7 +216,7 @@ func (b *beat) setTarget(members []*consumer, id string, target []slot) {
 	if sameSlots(m.target, target) && (m != &b.m || b.old.is != nil) {
 		return
 	}
-	b.records = append(b.records, wantsRecord(b.group(), id, target))
+	b.records = append(b.records, wantsRecord(b.name, id, target))
 	if m == &b.m {
 		b.m.target = target
 	}
@@ -254,12 +247,12 @@ func (b *beat) reconcile() {
 	m := &b.m
 	was := *m
 	switch {
-	case b.q.MemberEpoch == epochJoin:
+	case b.joins:
 		// It comes with nothing. What it still had to give up is given up.
 		m.revoking = nil
 		b.advance(true)
 	case m.state == memberUnrevoked:
-		if b.q.Topics == nil || b.owns(m.revoking) {
+		if !b.told || b.owns(m.revoking) {
 			return // not given up yet
 		}
 		b.env.Out.Mark("group.revoked")
@@ -269,20 +262,16 @@ func (b *beat) reconcile() {
 		b.advance(false)
 	}
 	if b.old.is == nil || m.epoch != was.epoch || m.state != was.state || !sameSlots(m.assigned, was.assigned) || !sameSlots(m.revoking, was.revoking) {
-		b.records = append(b.records, currentRecord(b.q.Group, m))
+		b.records = append(b.records, currentRecord(b.name, m))
 	}
 }
 
 // owns reports whether the member says that it still has some of a list.
 func (b *beat) owns(list []slot) bool {
-	for i := range b.q.Topics {
-		for _, p := range b.q.Topics[i].Partitions {
-			if _, found := findSlot(list, slot{topic: b.q.Topics[i].TopicID, partition: p}); found {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(b.owned, func(o slot) bool {
+		_, found := findSlot(list, o)
+		return found
+	})
 }
 
 // advance compares what the member has with its target: gone says that it has said that it owns no more than it is assigned. First it gives
@@ -297,8 +286,7 @@ func (b *beat) advance(gone bool) {
 			gives = append(gives, s)
 		}
 	}
-	joins := b.q.MemberEpoch == epochJoin
-	if len(gives) > 0 && !joins && (b.q.Topics == nil || b.owns(gives)) {
+	if len(gives) > 0 && !b.joins && (!b.told || b.owns(gives)) {
 		b.env.Out.Mark("group.revoking")
 		m.assigned, m.revoking, m.state = kept, gives, memberUnrevoked
 		return
@@ -323,30 +311,47 @@ func (b *beat) advance(gone bool) {
 	}
 }
 
-// hashWithout is the hash of the topics when a member is gone.
-func (b *beat) hashWithout(id string) int64 {
-	b.leaves = id
-	b.m = consumer{}
-	return b.measureAll()
-}
-
 // hearConsumer begins a member's session anew.
 func (s *State) hearConsumer(env Env, g *Group, m *consumer) {
-	m.deadline = env.Now.Mono.After(s.cfg.consumer(g.name, env).Session)
+	session := s.cfg.consumer(g.name, env).Session
+	if classic := m.classic(); classic != nil {
+		session = core.Millis(int64(classic.SessionTimeoutMs))
+	}
+	m.deadline = env.Now.Mono.After(session)
 	if m.timerAt == 0 || m.deadline < m.timerAt {
 		m.timerAt = m.deadline
 		s.timers.Set(m.deadline, timerConsumer, g.serial, m.serial)
 	}
 }
 
-// armRevocation gives a member its rebalance timeout to give up what it was asked for.
+// armRevocation gives a member its rebalance timeout to give up what it was asked for. One of the classic protocol has it to join
+// again, and then to sync.
 func (s *State) armRevocation(env Env, g *Group, m *consumer) {
 	switch {
-	case m.state != memberUnrevoked:
+	case m.state != memberUnrevoked || m.classic() != nil:
 		m.revokeBy = 0
 	case m.revokeBy == 0:
 		m.revokeBy = env.Now.Mono.After(core.Millis(int64(m.is.RebalanceTimeoutMs)))
-		s.timers.Set(m.revokeBy, timerRevoke, g.serial, m.serial)
+	}
+	s.armLate(g, m)
+}
+
+// late is the first instant at which a member will have kept the others waiting for too long; Never: it does not.
+func (m *consumer) late() (at core.Time) {
+	at = core.Never
+	for _, t := range [...]core.Time{m.revokeBy, m.joinBy, m.syncBy} {
+		if t != 0 {
+			at = min(at, t)
+		}
+	}
+	return at
+}
+
+// armLate makes sure that a timer comes no later than that. There is one for each member at most that is not earlier than those before it.
+func (s *State) armLate(g *Group, m *consumer) {
+	if at := m.late(); at != core.Never && (m.lateAt == 0 || at < m.lateAt) {
+		m.lateAt = at
+		s.timers.Set(at, timerLate, g.serial, m.serial)
 	}
 }
 
@@ -380,11 +385,8 @@ func (s *State) consumerTimer(env Env, g *Group, t core.Timer) {
 	}
 	m := &c.members[at]
 	switch {
-	case t.Kind == timerRevoke:
-		if m.revokeBy == t.At && m.state == memberUnrevoked {
-			env.Out.Mark("group.revocation-late")
-			s.takeOut(env, g, m.id)
-		}
+	case t.Kind == timerLate:
+		s.lateTimer(env, g, m, t)
 	case m.deadline > env.Now.Mono:
 		if m.timerAt == t.At {
 			m.timerAt = m.deadline
@@ -399,13 +401,36 @@ func (s *State) consumerTimer(env Env, g *Group, t core.Timer) {
 	}
 }
 
+// lateTimer takes a member out that has kept the others waiting for too long.
+func (s *State) lateTimer(env Env, g *Group, m *consumer, t core.Timer) {
+	if m.lateAt == t.At {
+		m.lateAt = 0
+	}
+	now := env.Now.Mono
+	switch {
+	case m.late() > now:
+		s.armLate(g, m)
+		return
+	case m.revokeBy != 0 && m.revokeBy <= now:
+		env.Out.Mark("group.revocation-late")
+	case m.joinBy != 0 && m.joinBy <= now:
+		env.Out.Mark("group.rejoin-late")
+	default:
+		env.Out.Mark("group.resync-late")
+	}
+	if s.takeOut(env, g, m.id) != wire.None && m.lateAt == 0 { // the log is busy: later
+		m.lateAt = now.After(core.Second)
+		s.timers.Set(m.lateAt, timerLate, g.serial, m.serial)
+	}
+}
+
 // assignNow computes the target that is due.
 func (s *State) assignNow(env Env, g *Group) {
 	c := g.consumers
 	if c.known() == 0 {
 		return // who joins next has it computed
 	}
-	b := beat{env: env, g: g, c: c, epoch: c.epoch, target: c.target}
+	b := beat{env: env, name: g.name, g: g, c: c, epoch: c.epoch, target: c.target}
 	s.retarget(&b)
 	if len(b.records) > 0 {
 		s.commit(env, g, b.records...)
@@ -424,6 +449,9 @@ func (s *State) loadedConsumers(env Env, g *Group) {
 		s.serial++
 		m.serial = s.serial
 		s.hearConsumer(env, g, m)
+		if m.classic() != nil && m.state == memberUnrevoked { // it was told to give up, and has to come back
+			m.joinBy = env.Now.Mono.After(core.Millis(int64(m.is.RebalanceTimeoutMs)))
+		}
 		s.armRevocation(env, g, m)
 	}
 	g.countConsumers()
@@ -456,7 +484,9 @@ func (s *State) DescribeConsumer(name string, img *image.Image) (r kmsg.Consumer
 		d.ClientID, d.ClientHost = m.is.ClientID, m.is.ClientHost
 		d.SubscribedTopics, d.SubscribedTopicRegex = m.is.SubscribedTopicNames, m.is.SubscribedTopicRegex
 		d.Assignment, d.TargetAssignment = describedSlots(m.assigned, img), describedSlots(m.target, img)
-		d.MemberType = 1
+		if m.classic() == nil {
+			d.MemberType = 1
+		}
 		r.Members = append(r.Members, d)
 	}
 	return r, wire.None, g.end

@@ -1,4 +1,5 @@
-// Package group is the coordinator of consumer groups, of the classic and of the consumer protocol (KIP-848, see consumer.go): who is a member, which generation it is,
+// Package group is the coordinator of consumer groups, of the classic and of the consumer protocol (KIP-848, see consumer.go; migrate.go says how a
+// group goes from one to the other): who is a member, which generation it is,
 // who owns what, and the offsets that a group has committed.
 //
 // # The protocol it plays

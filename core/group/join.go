@@ -1,6 +1,7 @@
 package group
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -80,8 +81,8 @@ func (s *State) Join(env Env, req *kmsg.JoinGroupRequest, client Client) (w Wait
 	j := s.joiner(req, client)
 	g := s.groups[req.Group]
 	if g != nil && g.consumers != nil {
-		if g.consumers.known() > 0 { // no live migration
-			return w, joinError(wire.InconsistentGroupProtocol, req.MemberID, g.end), true
+		if g.consumers.known() > 0 {
+			return s.joinConsumers(env, g, &j)
 		}
 		if code := s.toClassic(env, g); code != wire.None {
 			return w, joinError(code, req.MemberID, g.end), true
@@ -311,6 +312,10 @@ func (s *State) Joined(w Wait) (res JoinResult, done bool) {
 func (s *State) waiter(w Wait) (g *Group, m *member, code wire.Code) {
 	if g = s.groups[w.Group]; g == nil {
 		return nil, nil, wire.UnknownMemberID
+	}
+	if g.consumers != nil { // it has become one of the consumer protocol: whoever is still in it is to join that
+		_, code = g.consumers.classicMember(w.Member, w.Instance)
+		return g, nil, cmp.Or(code, wire.RebalanceInProgress)
 	}
 	if m = g.member(w.Member); m != nil {
 		return g, m, wire.None

@@ -25,7 +25,7 @@ const (
 	timerSync
 	timerRetention
 	timerConsumer // the session of a member of the consumer protocol
-	timerRevoke   // its rebalance timeout
+	timerLate     // its rebalance timeout
 	timerAssign   // a target that is due
 	timerForget
 )
@@ -220,7 +220,7 @@ func (s *State) Tick(env Env) {
 // groupTimer looks what a timer of a group still means, if anything.
 func (s *State) groupTimer(env Env, g *Group, t core.Timer) {
 	switch t.Kind {
-	case timerConsumer, timerRevoke, timerAssign:
+	case timerConsumer, timerLate, timerAssign:
 		s.consumerTimer(env, g, t)
 	case timerMember:
 		s.memberTimer(env, g, t)

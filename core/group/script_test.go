@@ -228,7 +228,31 @@ func syncText(r *SyncResult) string {
 	if r.Code != wire.None {
 		return r.Code.String()
 	}
-	return fmt.Sprintf("%s/%s assigned %q", *r.ProtocolType, *r.Protocol, r.Assignment)
+	return fmt.Sprintf("%s/%s assigned %s", *r.ProtocolType, *r.Protocol, assignedText(r.Assignment))
+}
+
+// assignedText is what a member is assigned, if it says so in the bytes of the consumer protocol.
+func assignedText(b []byte) string {
+	list, _, ok := assign.ParseAssignment(b)
+	if !ok || len(b) == 0 {
+		return fmt.Sprintf("%q", b)
+	}
+	var text []string
+	for _, p := range list {
+		text = append(text, fmt.Sprintf("%s-%d", p.Topic, p.Partition))
+	}
+	return fmt.Sprintf("v%d (%s)", version(b), strings.Join(text, " "))
+}
+
+// partitions reads t:0;t:1.
+func partitions(text string) (list []core.TopicPartition) {
+	for _, o := range strings.FieldsFunc(text, func(r rune) bool { return r == ';' }) {
+		name, p, _ := strings.Cut(o, ":")
+		var n int32
+		fmt.Sscan(p, &n)
+		list = append(list, core.TopicPartition{Topic: name, Partition: n})
+	}
+	return list
 }
 
 func ptr(s string) *string {
@@ -254,7 +278,7 @@ func (w *world) join(args map[string]string) {
 	}
 	for _, p := range strings.Fields(strings.ReplaceAll(protocols, ";", " ")) {
 		name, topics, _ := strings.Cut(p, ":")
-		sub := assign.Subscription{Topics: strings.Split(topics, "+")}
+		sub := assign.Subscription{Version: int16(num(args, "sub", 0)), Topics: strings.Split(topics, "+"), Owned: partitions(args["owned"]), Generation: -1}
 		req.Protocols = append(req.Protocols, kmsg.JoinGroupRequestProtocol{Name: name, Metadata: sub.Append(nil)})
 	}
 	wait, res, done := w.st.Join(w.env(), &req, Client{ID: "c", Host: "/10.0.0.1"})
@@ -287,7 +311,11 @@ func (w *world) sync(args map[string]string) {
 	}
 	for _, a := range strings.Fields(strings.ReplaceAll(args["assign"], ";", " ")) {
 		id, what, _ := strings.Cut(a, ":")
-		req.GroupAssignment = append(req.GroupAssignment, kmsg.SyncGroupRequestGroupAssignment{MemberID: w.id(id), MemberAssignment: []byte(what)})
+		assigned := []byte(what)
+		if list, is := strings.CutPrefix(what, "@"); is {
+			assigned = assign.AppendAssignment(nil, 1, partitions(strings.ReplaceAll(list, "+", ";")), []byte(args["custom"]))
+		}
+		req.GroupAssignment = append(req.GroupAssignment, kmsg.SyncGroupRequestGroupAssignment{MemberID: w.id(id), MemberAssignment: assigned})
 	}
 	wait, res, done := w.st.Sync(w.env(), &req)
 	a := asked{who: "sync " + args["id"], kind: "sync", wait: wait}
@@ -341,7 +369,7 @@ func (w *world) run(cmd string, args map[string]string) string {
 	case "commit":
 		c := Committer{
 			Group: args["group"], Member: w.id(args["id"]), Instance: ptr(args["instance"]),
-			Generation: int32(num(args, "gen", -1)), Retention: num(args, "retention", -1),
+			Generation: int32(num(args, "gen", -1)), Retention: num(args, "retention", -1), Old: num(args, "v", 9) < 9,
 		}
 		if id := num(args, "producer", -1); id >= 0 {
 			c.InTransaction, c.Producer = true, id
@@ -374,7 +402,7 @@ func (w *world) run(cmd string, args map[string]string) string {
 		r, found, end := w.st.Describe(args["group"])
 		text := fmt.Sprintf("%s type=%q protocol=%q", r.State, r.ProtocolType, r.Protocol)
 		for _, m := range r.Members {
-			text += fmt.Sprintf(" [%s %q]", m.MemberID, m.MemberAssignment)
+			text += fmt.Sprintf(" [%s %s]", m.MemberID, assignedText(m.MemberAssignment))
 		}
 		if !found {
 			text = "not found"
@@ -398,6 +426,7 @@ func (w *world) run(cmd string, args map[string]string) string {
 		w.st.cfg.MembersMax = int(num(args, "members", 1<<31-1))
 		w.st.cfg.Retention = core.Millis(num(args, "retention", 7*24*3600*1000))
 		w.st.cfg.ConsumersMax = int(num(args, "consumers", 1<<31-1))
+		w.st.cfg.Migration = Migration(num(args, "migration", int64(MigrateBoth)))
 	case "tick":
 	case "hold":
 		w.hold = true
@@ -449,10 +478,10 @@ func recordText(r shard.Record) string {
 		}
 		s := fmt.Sprintf("group %s v%d type=%q generation=%d", k.Group, version(r.Value), v.ProtocolType, v.Generation)
 		if v.Protocol != nil {
-			s += " protocol=" + *v.Protocol + " leader=" + *v.Leader
+			s += " protocol=" + *v.Protocol + " leader=" + deref(v.Leader)
 		}
 		for _, m := range v.Members {
-			s += fmt.Sprintf(" [%s %q]", m.MemberID, m.Assignment)
+			s += fmt.Sprintf(" [%s %s]", m.MemberID, assignedText(m.Assignment))
 		}
 		return s
 	}
@@ -488,7 +517,7 @@ func TestScripts(t *testing.T) {
 	})
 	for _, name := range []string{
 		"group.append-refused", "group.expired", "group.nobody-joined", "group.offsets-expired", "group.pending-expired",
-		"group.session-expired", "group.sync-late",
+		"group.session-expired", "group.sync-late", "group.upgraded", "group.downgraded", "group.rejoin-late", "group.resync-late",
 	} {
 		require.NotZero(t, seen.Count(name), "no script takes the path %s", name)
 	}

@@ -27,6 +27,7 @@ type Config struct {
 	Assignors    []string  // group.consumer.assignors: of those that the coordinator has, in order of preference; at least one
 	ConsumersMax int       // group.consumer.max.size
 	RegexRefresh core.Time // group.consumer.regex.refresh.interval.ms
+	Migration    Migration // group.consumer.migration.policy
 }
 
 // DefaultConfig is Apache Kafka's.
@@ -36,7 +37,7 @@ func DefaultConfig() Config {
 		MembersMax: 1<<31 - 1, MetadataBytesMax: 4096, Retention: 7 * 24 * core.Hour, RetentionCheck: 10 * core.Minute,
 		SweepMax: SweepMax, GroupsMax: GroupsMax, PendingMax: PendingMax,
 		Consumer:  ConsumerConfig{Session: 45 * core.Second, Heartbeat: 5 * core.Second, Assignment: core.Second},
-		Assignors: []string{AssignorUniform, AssignorRange}, ConsumersMax: 1<<31 - 1, RegexRefresh: 10 * core.Minute,
+		Assignors: []string{AssignorUniform, AssignorRange}, ConsumersMax: 1<<31 - 1, RegexRefresh: 10 * core.Minute, Migration: MigrateBoth,
 	}
 }
 
@@ -121,6 +122,8 @@ type Group struct {
 	offsets []offset // changed by Apply and EndTransaction alone
 	staged  []staged // likewise; sorted by topic, partition and producer
 	end     core.Offset
+
+	changing bool // its protocol is: between two records of that batch it may seem to have nothing
 
 	phase    Phase
 	former   Phase    // the one before PreparingRebalance
@@ -263,7 +266,7 @@ func (s *State) applyGroup(name string, value []byte, out *core.Out) {
 
 // dropIfNothing forgets a group of which nothing is durable. A group with members has a record.
 func (s *State) dropIfNothing(g *Group) {
-	if !g.exists && g.consumers == nil && len(g.offsets) == 0 && len(g.staged) == 0 && len(g.members) == 0 && len(g.pending) == 0 {
+	if !g.changing && !g.exists && g.consumers == nil && len(g.offsets) == 0 && len(g.staged) == 0 && len(g.members) == 0 && len(g.pending) == 0 {
 		s.drop(g)
 	}
 }
@@ -328,6 +331,9 @@ func (s *State) Loaded(env Env, end core.Offset) {
 			}
 			if g.find1(g.leader) < 0 {
 				g.leader = g.oldest()
+			}
+			if g.stored.Leader == nil { // it comes from the consumer protocol, and the round that this takes may not have begun
+				s.prepare(env, g)
 			}
 		}
 	}

@@ -30,6 +30,9 @@ func (s *State) Sync(env Env, req *kmsg.SyncGroupRequest) (w Wait, res SyncResul
 	if g == nil {
 		return w, SyncResult{Code: wire.UnknownMemberID, End: s.gone}, true
 	}
+	if g.consumers != nil {
+		return w, s.syncConsumers(env, g, req), true
+	}
 	if code := g.checkSync(req); code != wire.None {
 		return w, SyncResult{Code: code, End: g.end}, true
 	}
@@ -154,6 +157,9 @@ func (s *State) Heartbeat(env Env, req *kmsg.HeartbeatRequest) (code wire.Code, 
 	if g == nil {
 		return wire.UnknownMemberID, s.gone
 	}
+	if g.consumers != nil {
+		return s.heartbeatConsumers(env, g, req), g.end
+	}
 	if code = g.check(req.MemberID, req.InstanceID); code != wire.None {
 		return code, g.end
 	}
@@ -189,9 +195,7 @@ func (s *State) Leave(env Env, group string, leavers []Leaver) (code wire.Code, 
 	}
 	left := false
 	if g.consumers != nil {
-		for i := range leavers {
-			leavers[i].Code = s.removeConsumer(env, g, &leavers[i])
-		}
+		s.leaveConsumers(env, g, leavers)
 		return wire.None, g.end
 	}
 	for i := range leavers {
