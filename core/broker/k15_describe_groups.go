@@ -26,8 +26,6 @@ func (b *Broker) describeGroups(now core.Now, r request, q *kmsg.DescribeGroupsR
 		d, found, end := c.groups.Describe(name)
 		if !found && r.header.Version >= 6 {
 			d.ErrorCode = int16(wire.GroupIDNotFound)
-			text := "Group " + name + " not found."
-			d.ErrorMessage = &text
 		}
 		if q.IncludeAuthorizedOperations && d.ErrorCode == 0 {
 			d.AuthorizedOperations = groupOperations

@@ -29,9 +29,7 @@ func (b *Broker) consumerGroupDescribe(now core.Now, r request, q *kmsg.Consumer
 		}
 		d, code, end := c.groups.DescribeConsumer(name, b.img)
 		if code != wire.None {
-			d = consumerDescribeError(name, code)
-			text := "Group " + name + " not found."
-			d.ErrorMessage = &text
+			d.ErrorCode = int16(code)
 		} else if q.IncludeAuthorizedOperations {
 			d.AuthorizedOperations = groupOperations
 		}

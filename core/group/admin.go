@@ -63,12 +63,17 @@ func (s *State) EndAll() (end core.Offset) {
 	return end
 }
 
-// Describe tells all about a group. A group that is not there is Dead.
+// Describe tells all about a group. A group that is not there is Dead, with words that older versions leave out.
 func (s *State) Describe(name string) (r kmsg.DescribeGroupsResponseGroup, found bool, end core.Offset) {
 	r = kmsg.NewDescribeGroupsResponseGroup()
 	r.Group, r.State = name, "Dead"
 	g := s.groups[name]
 	if g == nil || g.consumers != nil { // those have a request of their own
+		text := "Group " + name + " not found."
+		if g != nil {
+			text = "Group " + name + " is not a classic group."
+		}
+		r.ErrorMessage = &text
 		return r, false, s.endOf(g)
 	}
 	r.State, r.ProtocolType = g.phase.String(), g.kind

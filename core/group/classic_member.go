@@ -34,7 +34,7 @@ func (s *State) mayJoin(g *Group, j *joiner) (sub assign.Subscription, code wire
 	}
 	sub, ok := assign.ParseSubscription(j.member.protocols[0].Metadata)
 	if !ok || len(sub.Topics) > SubscribedMax {
-		return sub, wire.InconsistentGroupProtocol
+		return sub, wire.UnknownServerError // so says Apache Kafka
 	}
 	return sub, wire.None
 }
@@ -50,7 +50,7 @@ func (s *State) joinConsumers(env Env, g *Group, j *joiner) (w Wait, res JoinRes
 	c := g.consumers
 	sub, code := s.mayJoin(g, j)
 	if code != wire.None {
-		return w, joinError(code, j.member.id, g.end), true
+		return w, joinError(code, "", g.end), true
 	}
 	if !j.known {
 		if j.member.id = uuid(env.Rand); j.needsID {
@@ -63,7 +63,7 @@ func (s *State) joinConsumers(env Env, g *Group, j *joiner) (w Wait, res JoinRes
 	}
 	was, code := c.predecessor(j)
 	if code != wire.None {
-		return w, joinError(code, j.member.id, g.end), true
+		return w, joinError(code, "", g.end), true
 	}
 	if was != nil && was.classic() == nil && s.downgradesFor(c, was) {
 		return s.downgradeFor(env, g, was, j)

@@ -464,6 +464,11 @@ func (s *State) DescribeConsumer(name string, img *image.Image) (r kmsg.Consumer
 	r.Group = name
 	g := s.groups[name]
 	if g == nil || g.consumers == nil {
+		text := "Group " + name + " not found."
+		if g != nil {
+			text = "Group " + name + " is not a consumer group."
+		}
+		r.ErrorMessage = &text
 		return r, wire.GroupIDNotFound, s.endOf(g)
 	}
 	c := g.consumers
@@ -482,9 +487,10 @@ func (s *State) DescribeConsumer(name string, img *image.Image) (r kmsg.Consumer
 		d := kmsg.NewConsumerGroupDescribeResponseGroupMember()
 		d.MemberID, d.InstanceID, d.RackID, d.MemberEpoch = m.id, m.is.InstanceID, m.is.RackID, m.epoch
 		d.ClientID, d.ClientHost = m.is.ClientID, m.is.ClientHost
-		d.SubscribedTopics, d.SubscribedTopicRegex = m.is.SubscribedTopicNames, m.is.SubscribedTopicRegex
+		expression := deref(m.is.SubscribedTopicRegex)
+		d.SubscribedTopics, d.SubscribedTopicRegex = m.is.SubscribedTopicNames, &expression
 		d.Assignment, d.TargetAssignment = describedSlots(m.assigned, img), describedSlots(m.target, img)
-		if m.classic() == nil {
+		if d.MemberType = 0; m.classic() == nil {
 			d.MemberType = 1
 		}
 		r.Members = append(r.Members, d)

@@ -118,10 +118,10 @@ func (m *member) describes(sub *assign.Subscription, was *wire.ConsumerGroupMemb
 	return is
 }
 
-// slotsOf finds partitions by their topics' names. Those of topics that are not there are left out.
+// slotsOf finds partitions by their topics' names. Those that are not there are left out.
 func slotsOf(partitions []core.TopicPartition, env Env, epoch int32) (list []slot) {
 	for _, p := range partitions {
-		if t := env.Image.Topic(p.Topic); t != nil {
+		if t := env.Image.Topic(p.Topic); t != nil && t.Partition(p.Partition) != nil {
 			list = append(list, slot{t.ID, p.Partition, epoch})
 		}
 	}
