@@ -24,6 +24,7 @@ type Config struct {
 	Groups     []int // members of each
 	assignors  []assign.Assignor
 	consumers  []bool // which groups are of the consumer protocol (KIP-848)
+	rolls      []bool // which have members of both, in turn
 	Broker     string
 	Debug      bool
 	adminPause core.Time
@@ -234,7 +235,7 @@ func (cfg *Config) drawExtras(draw func(uint64) int, of func(...string) string, 
 	line("group.consumer.session.timeout.ms=" + of("6000", "3000") + "\ngroup.consumer.heartbeat.interval.ms=" + of("1000", "300"))
 	line("group.consumer.assignment.interval.ms=" + of("0", "1000", "200"))
 	for range cfg.Groups { // strangers join by the classic protocol, which a group of the other one refuses
-		cfg.consumers = append(cfg.consumers, draw(3) == 2 && !cfg.foreign)
+		cfg.consumers, cfg.rolls = append(cfg.consumers, draw(3) == 2 && !cfg.foreign), append(cfg.rolls, false)
 	}
 }
 
@@ -309,6 +310,6 @@ func (c *Config) String() string {
 	if c.quiet > 0 {
 		fmt.Fprintf(&b, "nobody produces for %d ms\n", c.quiet.Millis())
 	}
-	fmt.Fprintf(&b, "readers %d, groups %v, of the consumer protocol %v, hostile %v, crowd of %d, fair %v, foreign %v\n%s", c.Readers, c.Groups, c.consumers, c.hostile, c.crowd, c.fair, c.foreign, strings.Join(c.topology.servers, "---\n"))
+	fmt.Fprintf(&b, "readers %d, groups %v, of the consumer protocol %v, rolling %v, hostile %v, crowd of %d, fair %v, foreign %v\n%s", c.Readers, c.Groups, c.consumers, c.rolls, c.hostile, c.crowd, c.fair, c.foreign, strings.Join(c.topology.servers, "---\n"))
 	return b.String()
 }

@@ -18,7 +18,6 @@ var UnreachableMarks = append([]Unreachable{
 	{Mark: "client.producer-id-forgotten", Why: "no transactional producer takes part", Mixed: true},
 	{Mark: "client.transaction-dead", Why: "no transactional producer takes part", Mixed: true},
 	{Mark: "client.transaction-sick", Why: "no transactional producer takes part", Mixed: true},
-	{Mark: "group.revocation-late", Why: "the members give up in time, or are silent; core/group's model lets them dawdle"},
 	{Mark: "group.unreadable-regex", Why: "the simulator's members subscribe by name"},
 	{Mark: "group.unreadable-record", Why: "a coordinator's record would have to be written by another release: damage does not pass the checksum"},
 	{Mark: "link.api-versions-downgraded", Why: "the broker would have to be of an older release than who asks"},

@@ -47,7 +47,7 @@ func (a *reading) belongings(list []client.Tiding) {
 		r.owners = append(r.owners, checker.Ownership{Group: group, Partition: checker.Partition{TopicID: p.Topic, Number: p.Partition},
 			Member: strconv.Itoa(a.place), Generation: generation, From: int64(r.w.now), To: checker.Open})
 	}
-	if a.consumer { // a member's epoch is its own: another one may be told an older one later (KIP-848)
+	if a.consumer || a.rolls { // a member's epoch is its own: another one may be told an older one later (KIP-848)
 		a.toldAt = int64(r.w.now)
 		return
 	}

@@ -271,7 +271,10 @@ func (r *run) member(g, m int, entity uint64) core.Machine {
 	o.Group = client.GroupOptions{ID: fmt.Sprintf("g%d", g), SessionTime: 6 * core.Second, HeartbeatTime: core.Second,
 		RebalanceTime: 6 * core.Second, AutoCommitTime: core.Time(200+w.draw(siteConfig, entity, 2000)) * core.Millisecond}
 	o.Group.Assignors = []assign.Assignor{r.cfg.assignors[g]}
-	if o.Group.Consumer = r.cfg.consumers[g]; o.Group.Consumer && w.draw(siteConfig, entity, 3) == 0 {
+	if o.Group.Consumer = r.cfg.consumers[g]; r.cfg.rolls[g] {
+		o.Group.Consumer = r.rolls(entity)
+	}
+	if o.Group.Consumer && w.draw(siteConfig, entity, 3) == 0 {
 		o.Group.ServerAssignor = "range"
 	}
 	if o.Group.Consumer && w.draw(siteConfig, entity, 3) == 0 { // it sends heartbeats while it still owns what it is to give up
@@ -285,9 +288,9 @@ func (r *run) member(g, m int, entity uint64) core.Machine {
 	}
 	stay := core.Never
 	if r.cfg.Workload == Groups {
-		stay = r.stay(&o.Group, m, entity)
+		stay = r.stay(&o.Group, m, entity, r.cfg.rolls[g])
 	}
-	a := &reading{r: r, group: o.Group.ID, instance: o.Group.Instance, stay: stay, place: m, number: r.oracle.Reader(g), consumer: o.Group.Consumer, entity: entity, c: client.NewConsumer(o),
+	a := &reading{r: r, group: o.Group.ID, instance: o.Group.Instance, stay: stay, place: m, number: r.oracle.Reader(g), consumer: o.Group.Consumer, rolls: r.cfg.rolls[g], entity: entity, c: client.NewConsumer(o),
 		pause: core.Time(10+w.draw(siteConfig, entity, 100)) * core.Millisecond, limit: 1 + int(w.draw(siteConfig, entity, 100))}
 	r.members = append(r.members, a)
 	return a

@@ -158,6 +158,7 @@ type reading struct {
 	argued   []core.TopicPartition // owned here, and another was given them meanwhile
 	number   int                   // at the oracle
 	consumer bool                  // a member by the consumer protocol
+	rolls    bool                  // of a group that may be of either, at any time
 	giving   []core.TopicPartition // what it was told to give up, and reads still
 	entity   uint64
 	c        *client.Consumer

@@ -12,7 +12,8 @@ import (
 )
 
 // The workload of groups: several groups of many members, of which some are static and some cooperative. Members stay for
-// a while and leave in good order; others are killed, or paused for longer than their session. Tools move the
+// a while and leave in good order; others are killed, or paused for longer than their session. Some groups roll from one protocol to the
+// other and back, so that they have members of both at once. Tools move the
 // coordinators' partitions to other brokers and reset offsets of groups while these have members, which must be refused,
 // and while they have none.
 
@@ -34,11 +35,13 @@ const groupsMax = 4
 
 func drawGroups(cfg *Config, d *drawing) {
 	cfg.foreign = cfg.foreign || d.n(2) == 1 && !cfg.topology.many()
-	cfg.Groups, cfg.assignors, cfg.consumers = nil, nil, nil
+	cfg.Groups, cfg.assignors, cfg.consumers, cfg.rolls = nil, nil, nil, nil
 	for range 2 + d.n(groupsMax-1) {
 		cfg.Groups = append(cfg.Groups, 1+d.n(6))
 		cfg.assignors = append(cfg.assignors, []assign.Assignor{assign.CooperativeSticky, assign.Range, assign.CooperativeSticky, assign.Sticky, assign.RoundRobin}[d.n(5)])
-		cfg.consumers = append(cfg.consumers, d.n(2) == 1 && !cfg.foreign)
+		protocol := d.n(4)
+		cfg.consumers = append(cfg.consumers, protocol == 1 && !cfg.foreign)
+		cfg.rolls = append(cfg.rolls, protocol >= 2 && !cfg.foreign)
 	}
 	for i := range cfg.Topics {
 		cfg.Topics[i].partitions += int32(d.n(4))
@@ -157,7 +160,7 @@ func (t *tools) begin(now core.Now, out *core.Out) {
 	topic := &t.r.cfg.Topics[int(v)%len(t.r.cfg.Topics)]
 	t.at = core.TopicPartition{Topic: topic.name, Partition: int32(v>>4) % topic.partitions}
 	group := int(v>>8) % len(t.r.cfg.Groups)
-	if t.r.cfg.consumers[group] { // it is described by another request
+	if t.r.cfg.consumers[group] || t.r.cfg.rolls[group] { // it is described by another request
 		return
 	}
 	t.group = fmt.Sprintf("g%d", group)
@@ -271,13 +274,26 @@ func (t *tools) reorder(now core.Now, a *client.Answer, v uint64, out *core.Out)
 	t.step, t.call = toolOrder, t.a.Ask(now, core.NoNode, q, true, out)
 }
 
+// rollTime is how long most of those who join a rolling group take one protocol, before they take the other.
+const rollTime = 2 * core.Second
+
+// rolls says whether a member that joins a rolling group now speaks the consumer protocol.
+func (r *run) rolls(entity uint64) bool {
+	return (r.w.now/rollTime%2 == 1) != (r.w.draw(siteConfig, entity<<8|253, 8) == 0)
+}
+
 // stay shapes a member of this workload, and says how long it stays in its group.
-func (r *run) stay(o *client.GroupOptions, m int, entity uint64) core.Time {
+func (r *run) stay(o *client.GroupOptions, m int, entity uint64, rolls bool) core.Time {
 	d := drawing{r.w.Choices, entity}
-	if d.n(2) == 1 && o.Instance == "" {
+	if d.n(2) == 1 && o.Instance == "" && !rolls { // one that is away keeps its group from going down
 		o.Instance = fmt.Sprintf("instance%d", m)
 	}
-	if d.n(2) == 0 {
+	switch long := d.n(2) == 0; {
+	case rolls && long: // nobody stays with one protocol for ever
+		return d.ms(2500, 3000)
+	case rolls:
+		return d.ms(700, 2000)
+	case long:
 		return core.Never
 	}
 	return d.ms(1500, 6000)

@@ -44,6 +44,10 @@ func ParseSubscription(b []byte) (s Subscription, ok bool) {
 	return s, true
 }
 
+// BasisMark begins the user data that a static leader of our own client leaves with its own assignment: what the assignment rests on. No
+// assignor needs it, and nobody misses it once a coordinator assigns.
+const BasisMark = "klamm-basis-1"
+
 // AppendAssignment appends what a member is assigned, in ConsumerProtocolAssignment version 0 to 3.
 func AppendAssignment(b []byte, version int16, partitions []core.TopicPartition, userData []byte) []byte {
 	m := kmsg.NewConsumerMemberAssignment()

@@ -62,17 +62,15 @@ type basis struct {
 	withheld bool // a partition was given to nobody: its owner gives it up first (KIP-429)
 }
 
-// basisMark begins the user data of a static leader's own assignment. Behind it come a byte that says whether
+// assign.BasisMark begins the user data of a static leader's own assignment. Behind it come a byte that says whether
 // partitions were withheld, and the topics, each as the two-byte length of its name, the name, and the four-byte
 // number of partitions.
 //
 // A static leader that comes back is told to assign nothing (KIP-814), but it is still the one that has to see that
 // topics have grown, and that what was withheld is given to somebody. Both may have come about while it was away, so
 // what counts is not what it sees now but what its former life went by. The coordinator keeps that for us.
-const basisMark = "klamm-basis-1"
-
 func (x *basis) append(b []byte) []byte {
-	b = append(b, basisMark...)
+	b = append(b, assign.BasisMark...)
 	if x.withheld {
 		b = append(b, 1)
 	} else {
@@ -89,7 +87,7 @@ func (x *basis) append(b []byte) []byte {
 
 // parseBasis reads what append wrote. Another program's user data is none of ours.
 func parseBasis(b []byte) (x basis, ok bool) {
-	rest, ok := strings.CutPrefix(string(b), basisMark)
+	rest, ok := strings.CutPrefix(string(b), assign.BasisMark)
 	if !ok || len(rest) == 0 {
 		return basis{}, false
 	}

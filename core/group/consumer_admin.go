@@ -11,7 +11,7 @@ import (
 // toClassic makes an empty consumer group one of the classic protocol.
 func (s *State) toClassic(env Env, g *Group) wire.Code {
 	env.Out.Mark("group.consumer-to-classic")
-	created := Stored{At: env.Now.Wall.Millis()}
+	created := Stored{Generation: g.consumers.epoch, At: env.Now.Wall.Millis()}
 	g.changing = true
 	code := s.commit(env, g, append(g.consumerTombstones(), created.record(g.name))...)
 	if g.changing = false; code != wire.None {

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -17,7 +18,8 @@ import (
 //
 // On the way up each member keeps what it was assigned last, at an epoch that is the generation, so that what it commits and says counts
 // before as after; who waits for the round that is given up is told to join again. On the way down each member has its part of the target
-// and a round begins. The epoch of the group becomes the generation and the other way round, so that neither is ever given out twice.
+// and a round begins. The epoch of the group becomes the generation and the other way round, so that neither is ever given out twice; so it
+// is with a group that is empty, too, for which Apache Kafka begins anew.
 //
 // Either way all records are one batch: those of the old protocol go, then come those of the new one, as other readers of the log expect it.
 
@@ -39,6 +41,11 @@ func (s *State) upgrade(b *beat) refusal {
 	if g.exists {
 		b.records = append(b.records, shard.Record{Key: metadataKey(g.name)})
 	}
+	last := g.stored.Generation == 1<<31-1 // the next generation is the first again
+	if b.c.epoch = max(g.stored.Generation, 0); last {
+		b.c.epoch = 0
+	}
+	b.c.target = b.c.epoch
 	if len(g.members) == 0 {
 		return refusal{}
 	}
@@ -50,6 +57,8 @@ func (s *State) upgrade(b *beat) refusal {
 		return no("online upgrade is disabled")
 	case g.kind != assign.ProtocolType:
 		return no("the group does not use the consumer embedded protocol")
+	case last:
+		return no("its generation is the last one")
 	case len(g.members) > s.cfg.ConsumersMax:
 		return no("the group size exceeds the consumer group maximum size")
 	}
@@ -57,8 +66,6 @@ func (s *State) upgrade(b *beat) refusal {
 	if !g.allKnow(protocol) { // it is to be chosen yet
 		protocol = g.choose()
 	}
-	b.c.epoch = max(g.stored.Generation, 0)
-	b.c.target = b.c.epoch
 	for i := range g.members {
 		m, why := g.members[i].upgraded(b, protocol)
 		if why != "" {
@@ -85,7 +92,7 @@ func (m *member) upgraded(b *beat, protocol string) (c consumer, why string) {
 	switch {
 	case !ok || !fine || len(sub.Topics) > SubscribedMax:
 		return c, "the embedded consumer protocol is malformed"
-	case len(custom) > 0:
+	case len(custom) > 0 && !bytes.HasPrefix(custom, []byte(assign.BasisMark)):
 		return c, "an unsupported custom assignor is in use. Please refer to the documentation or switch to a default assignor before re-attempting the upgrade"
 	}
 	c = consumer{id: m.id, is: m.describes(&sub, nil), epoch: b.c.epoch, previous: b.c.epoch, deadline: core.Never}
