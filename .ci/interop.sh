@@ -43,10 +43,7 @@ stop() { kill -TERM "$pid"; wait "$pid"; local rc=$?; pid=; return $rc; }
 go build -o klamm ./cmd/klamm || exit 1
 command -v kcat >/dev/null || { echo "kcat is missing: apt-get install kcat"; exit 1; }
 .ci/kafka/fetch.sh >/dev/null || exit 1
-venv=${KLAMM_PEERS:-$HOME/.cache/klamm-peers}/venv
-if ! "$venv/bin/python" -c 'import confluent_kafka' 2>/dev/null; then
-  python3 -m venv "$venv" && "$venv/bin/pip" install -q confluent-kafka==2.11.1 || exit 1
-fi
+.ci/confluent.sh -c 'import confluent_kafka' || exit 1
 
 start
 echo "-- kcat"
@@ -61,7 +58,7 @@ has   "kcat: offset by time" "kcat [0]" kcat -b "$B" -Q -t kcat:0:0
 lines "kcat: group" 1000 timeout 30 kcat -b "$B" -G kcatgroup -e -X auto.offset.reset=earliest kcat
 
 echo "-- confluent-kafka"
-ok    "confluent-kafka: produce, consume, groups, admin" timeout 120 "$venv/bin/python" .ci/confluent.py "$B"
+ok    "confluent-kafka: produce, consume, groups, admin" timeout 120 .ci/confluent.sh .ci/confluent.py "$B"
 
 echo "-- Kafka's tools"
 has   "broker-api-versions" "Produce(0): 0 to 13" "$T" kafka-broker-api-versions --bootstrap-server "$B"
