@@ -87,7 +87,7 @@ func (m *line) producers(ctx context.Context, cl *kgo.Client) (map[int64]bool, e
 
 // read calls back for every marker of a topic.
 func (m *line) read(topic string, ctx context.Context, each func(r *kgo.Record, commit bool)) error {
-	cl, err := kgo.NewClient(m.options(kgo.ConsumeTopics(topic), kgo.KeepControlRecords(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(200*time.Millisecond))...)
+	cl, err := kgo.NewClient(m.c.Options(kgo.ConsumeTopics(topic), kgo.KeepControlRecords(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(200*time.Millisecond))...)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (m *line) read(topic string, ctx context.Context, each func(r *kgo.Record, 
 
 // compare reads what is committed until every number came, or the time is over, and says what is wrong.
 func (m *line) compare(patience time.Duration) error {
-	cl, err := kgo.NewClient(m.options(kgo.ConsumeTopics(m.out), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(200*time.Millisecond))...)
+	cl, err := kgo.NewClient(m.c.Options(kgo.ConsumeTopics(m.out), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(200*time.Millisecond))...)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -26,7 +25,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"klamm/.ci/nodes"
 )
@@ -112,14 +110,14 @@ const partitions = 4
 
 // run lets each kind of client move records under fire, and compares.
 func (l *loop) run(names []string, records int, span time.Duration) bool {
-	cl, err := kgo.NewClient(l.options(kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))...)
+	cl, err := kgo.NewClient(l.c.Options(kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))...)
 	l.must(err)
 	defer cl.Close()
-	l.must(l.all(cl))
+	l.must(l.c.WaitRegistered(cl))
 	var lines []*line
 	for _, name := range names {
 		m := &line{loop: l, name: name, in: name + "-in", out: name + "-out", records: records}
-		l.must(l.topics(cl, m.in, m.out))
+		l.must(nodes.CreateTopics(cl, partitions, m.in, m.out))
 		lines = append(lines, m)
 	}
 	l.end = time.Now().Add(span)
@@ -131,14 +129,8 @@ func (l *loop) run(names []string, records int, span time.Duration) bool {
 			movers.Go(func() { m.move(moving, m.id(i)) })
 		}
 	}
-	for time.Now().Before(l.end) {
-		time.Sleep(time.Duration(500+rand.IntN(1500)) * time.Millisecond)
-		n := l.c.Nodes[rand.IntN(len(l.c.Nodes))]
-		n.Kill()
-		l.kills++
-		time.Sleep(time.Duration(100+rand.IntN(900)) * time.Millisecond)
-		l.must(n.Start(l.bin))
-	}
+	l.kills, err = l.c.KillUntil(l.end, l.bin)
+	l.must(err)
 	feeds.Wait()
 	flush, done := context.WithTimeout(context.Background(), time.Minute)
 	l.must(cl.Flush(flush))
@@ -156,43 +148,4 @@ func (l *loop) run(names []string, records int, span time.Duration) bool {
 		ok = m.judge(cl, span) && ok
 	}
 	return ok
-}
-
-func (l *loop) options(more ...kgo.Opt) []kgo.Opt {
-	return append([]kgo.Opt{kgo.SeedBrokers(l.c.Addrs()...), kgo.MetadataMinAge(50 * time.Millisecond), kgo.RecordDeliveryTimeout(2 * time.Minute),
-		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond })}, more...)
-}
-
-func (l *loop) topics(cl *kgo.Client, names ...string) error {
-	req := kmsg.NewPtrCreateTopicsRequest()
-	for _, name := range names {
-		t := kmsg.NewCreateTopicsRequestTopic()
-		t.Topic, t.NumPartitions, t.ReplicationFactor = name, partitions, 3
-		req.Topics = append(req.Topics, t)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	resp, err := req.RequestWith(ctx, cl)
-	if err != nil {
-		return err
-	}
-	for _, t := range resp.Topics {
-		if t.ErrorCode != 0 {
-			return fmt.Errorf("creating %s: code %d", t.Topic, t.ErrorCode)
-		}
-	}
-	return nil
-}
-
-// all waits until every broker is one that replicas can be put on: a node is up before it is registered.
-func (l *loop) all(cl *kgo.Client) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	for {
-		resp, err := kmsg.NewPtrMetadataRequest().RequestWith(ctx, cl)
-		if err != nil || len(resp.Brokers) == len(l.c.Nodes) {
-			return err
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }

@@ -4,16 +4,16 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"klamm/.ci/nodes"
 )
 
 // workers is how many processes or sessions share the work of a line.
@@ -93,7 +93,7 @@ func (m *line) move(ctx context.Context, id string) {
 // franz moves records with franz-go, in sessions that are given up now and then in the midst of a transaction.
 func (m *line) franz(ctx context.Context, id string) {
 	for ctx.Err() == nil {
-		s, err := kgo.NewGroupTransactSession(m.options(kgo.TransactionalID(id), kgo.ConsumerGroup(m.in), kgo.ConsumeTopics(m.in), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		s, err := kgo.NewGroupTransactSession(m.c.Options(kgo.TransactionalID(id), kgo.ConsumerGroup(m.in), kgo.ConsumeTopics(m.in), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(time.Second), kgo.RebalanceTimeout(6*time.Second),
 			kgo.TransactionTimeout(10*time.Second), kgo.RequireStableFetchOffsets(), kgo.FetchMaxWait(200*time.Millisecond))...)
 		if err != nil {
@@ -148,43 +148,19 @@ func (m *line) step(ctx context.Context, s *kgo.GroupTransactSession) bool {
 
 // processes moves records with processes of their own that are killed in the midst.
 func (m *line) processes(ctx context.Context, id string) {
-	log, err := os.OpenFile(filepath.Join(m.dir, id+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return
-	}
-	defer log.Close()
-	for ctx.Err() == nil {
+	killed, died, err := nodes.Revive(ctx, filepath.Join(m.dir, id+".log"), func() (*exec.Cmd, time.Duration) {
 		cmd, least := m.command(id)
-		cmd.Stdout, cmd.Stderr = log, log
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		if cmd.Start() != nil {
-			return
-		}
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
 		// Once the brokers are left alone, so are the movers. Of one that is killed while its JoinGroup waits the coordinator
 		// learns a session after the round: two that live for seconds only may never share a generation, with any coordinator.
-		var kill <-chan time.Time
-		if life := least + rand.N(8*time.Second); time.Now().Add(life).Before(m.end) {
-			kill = time.After(life)
+		life := least + rand.N(8*time.Second)
+		if time.Now().Add(life).After(m.end) {
+			life = 0
 		}
-		select {
-		case <-ended:
-			m.died.Add(1)
-			time.Sleep(100 * time.Millisecond)
-			continue
-		case <-kill:
-			m.killed.Add(1)
-			_ = cmd.Process.Kill()
-		case <-ctx.Done():
-			_ = cmd.Process.Signal(os.Interrupt)
-			select {
-			case <-ended:
-				return
-			case <-time.After(15 * time.Second):
-				_ = cmd.Process.Kill()
-			}
-		}
-		<-ended
+		return cmd, life
+	})
+	if err != nil {
+		fmt.Println(id, "does not move:", err)
 	}
+	m.killed.Add(int64(killed))
+	m.died.Add(int64(died))
 }

@@ -1,0 +1,241 @@
+// Streams lets a word count of Apache Kafka's Streams with exactly_once_v2 run on three real nodes while the nodes and the
+// application's processes are killed with SIGKILL and started again; then every word must have been counted 1, 2, 3 … up to as
+// often as it was written, with nothing left out and nothing twice.
+//
+//	go run ./.ci/streams [-seconds 40] [-lines 4000] [-port 19892] [-keep]
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"klamm/.ci/nodes"
+)
+
+const (
+	partitions = 4
+	processes  = 2 // of the application
+	words      = 50
+	perLine    = 5
+)
+
+func main() {
+	seconds := flag.Int("seconds", 40, "how long brokers and the application are killed")
+	lines := flag.Int("lines", 4000, "how many lines of words are written")
+	port := flag.Int("port", 19892, "first port on the loopback")
+	keep := flag.Bool("keep", false, "leave the logs and the data in place")
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "klamm-streams-")
+	check(err)
+	if out, err := app("--compile").CombinedOutput(); err != nil {
+		check(fmt.Errorf("%w\n%s", err, out))
+	}
+	bin, err := nodes.Build(dir)
+	check(err)
+	c, err := nodes.New(dir, 3, *port, "", map[string]string{
+		"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000", "group.initial.rebalance.delay.ms": "0",
+		"transaction.state.log.num.partitions": "3", "offsets.topic.num.partitions": "3", "transaction.state.log.min.isr": "2"})
+	check(err)
+	d := &drill{dir: dir, bin: bin, c: c, lines: *lines, span: time.Duration(*seconds) * time.Second}
+	err = d.run()
+	c.Stop()
+	if err == nil && !*keep {
+		os.RemoveAll(dir)
+		return
+	}
+	fmt.Println("logs and data are in", dir)
+	check(err)
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "streams:", err)
+		os.Exit(1)
+	}
+}
+
+type drill struct {
+	dir, bin string
+	c        *nodes.Cluster
+	lines    int
+	span     time.Duration
+	end      time.Time // nothing is killed afterwards
+}
+
+func app(args ...string) *exec.Cmd {
+	return exec.Command(".ci/kafka/java.sh", append([]string{".ci/streams/WordCount.java"}, args...)...)
+}
+
+func (d *drill) run() error {
+	for _, n := range d.c.Nodes {
+		if err := n.Start(d.bin); err != nil {
+			return err
+		}
+	}
+	for _, n := range d.c.Nodes {
+		if err := n.WaitUp(30 * time.Second); err != nil {
+			return err
+		}
+	}
+	cl, err := kgo.NewClient(d.c.Options(kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	if err := d.c.WaitRegistered(cl); err != nil {
+		return err
+	}
+	if err := nodes.CreateTopics(cl, partitions, "lines", "counts"); err != nil {
+		return err
+	}
+	d.end = time.Now().Add(d.span)
+	ctx, still := context.WithCancel(context.Background())
+	var apps sync.WaitGroup
+	killed, died := make([]int, processes), make([]int, processes)
+	for i := range processes {
+		apps.Go(func() { killed[i], died[i], _ = d.application(ctx, i) })
+	}
+	defer apps.Wait()
+	defer still()
+	want := make(chan map[string]int, 1)
+	go func() { want <- d.feed(cl) }()
+	kills, err := d.c.KillUntil(d.end, d.bin)
+	if err != nil {
+		return err
+	}
+	counts := <-want
+	if counts == nil {
+		return fmt.Errorf("not every line was taken")
+	}
+	start := time.Now()
+	wrong := d.compare(counts, 150*time.Second)
+	took := time.Since(start)
+	still()
+	apps.Wait()
+	if wrong == nil { // and nothing comes afterwards
+		wrong = d.compare(counts, 30*time.Second)
+	}
+	ends := 0
+	for i := range processes {
+		ends += killed[i]
+		if died[i] > 0 {
+			wrong = fmt.Errorf("process %d ended by itself %d times; %v", i, died[i], wrong)
+		}
+	}
+	fmt.Printf("%d lines, %d words each; %d brokers and %d processes killed; all was counted %v after the last kill\n", d.lines, perLine, kills, ends, took.Round(time.Millisecond))
+	switch {
+	case wrong != nil:
+		return wrong
+	case kills < int(d.span.Seconds())/6 || ends < 2:
+		return fmt.Errorf("too little happened to prove anything")
+	}
+	fmt.Println("every word was counted once each time that it was written")
+	return nil
+}
+
+// application keeps one process of the word count alive. Each has its state in a directory of its own, as on a host of its own.
+func (d *drill) application(ctx context.Context, i int) (killed, died int, err error) {
+	name := fmt.Sprintf("app-%d", i)
+	return nodes.Revive(ctx, filepath.Join(d.dir, name+".log"), func() (*exec.Cmd, time.Duration) {
+		life := 8*time.Second + rand.N(10*time.Second)
+		if time.Now().Add(life).After(d.end) {
+			life = 0
+		}
+		return app(strings.Join(d.c.Addrs(), ","), "wordcount", "lines", "counts", filepath.Join(d.dir, name), "2"), life
+	})
+}
+
+// feed writes the lines, spread over the time, and says how often each word is in them, or nil if one was not taken.
+func (d *drill) feed(cl *kgo.Client) map[string]int {
+	counts := map[string]int{}
+	var mu sync.Mutex
+	failed := false
+	pause := d.span / time.Duration(max(d.lines/20, 1))
+	for n := range d.lines {
+		list := make([]string, perLine)
+		for i := range list {
+			list[i] = "w" + strconv.Itoa(rand.IntN(words))
+			counts[list[i]]++
+		}
+		cl.Produce(context.Background(), &kgo.Record{Topic: "lines", Value: []byte(strings.Join(list, " "))}, func(_ *kgo.Record, err error) {
+			if err != nil {
+				mu.Lock()
+				failed = true
+				mu.Unlock()
+				fmt.Println("not sent:", err)
+			}
+		})
+		if n%20 == 19 {
+			time.Sleep(pause)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err := cl.Flush(ctx)
+	mu.Lock()
+	defer mu.Unlock()
+	if err != nil || failed {
+		return nil
+	}
+	return counts
+}
+
+// compare reads the counts that are committed until each word has its last, or the time is over, and says what is wrong.
+func (d *drill) compare(want map[string]int, patience time.Duration) error {
+	cl, err := kgo.NewClient(d.c.Options(kgo.ConsumeTopics("counts"), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(200*time.Millisecond))...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	at, done, wrong := map[string]int{}, 0, error(nil)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	quiet := time.Now()
+	for done < len(want) || time.Since(quiet) < 3*time.Second {
+		poll, stop := context.WithTimeout(ctx, 500*time.Millisecond)
+		fetches := cl.PollFetches(poll)
+		stop()
+		if ctx.Err() != nil {
+			break
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			quiet = time.Now()
+			word := string(r.Key)
+			n, err := strconv.Atoi(string(r.Value))
+			switch {
+			case wrong != nil:
+			case err != nil:
+				wrong = fmt.Errorf("%s has the count %q", word, r.Value)
+			case n != at[word]+1:
+				wrong = fmt.Errorf("%s goes from %d to %d, at counts-%d offset %d", word, at[word], n, r.Partition, r.Offset)
+			case n > want[word]:
+				wrong = fmt.Errorf("%s is counted %d times, and was written %d times", word, n, want[word])
+			}
+			if at[word] = n; n == want[word] {
+				done++
+			}
+		})
+		if wrong != nil {
+			return wrong
+		}
+	}
+	if done < len(want) {
+		for word, n := range want {
+			if at[word] < n {
+				return fmt.Errorf("%d of %d words were not counted to their end within %v, as %s: %d of %d", len(want)-done, len(want), patience, word, at[word], n)
+			}
+		}
+	}
+	return nil
+}
