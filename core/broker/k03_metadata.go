@@ -16,18 +16,21 @@ func (b *Broker) metadata(now core.Now, r request, q *kmsg.MetadataRequest, out 
 	t.topicOps, t.clusterOps = q.IncludeTopicAuthorizedOperations, q.IncludeClusterAuthorizedOperations
 	t.all = q.Topics == nil || r.header.Version == 0 && len(q.Topics) == 0
 	create := b.cfg.AutoCreate && (r.header.Version < 4 || q.AllowAutoTopicCreation)
+	ids, invalid := metadataByID(r.header.Version, q)
 	seen, made, waits := make(map[metadataTopic]bool, len(q.Topics)), 0, false
 	for _, topic := range q.Topics {
 		want := metadataTopic{id: topic.TopicID}
-		if topic.Topic != nil {
+		if topic.Topic != nil && !ids {
 			want.name, want.named = *topic.Topic, true
 		}
-		if seen[want] { // what is asked for twice is told once
+		if seen[want] || ids && want.id.IsZero() { // what is asked for twice is told once
 			continue
 		}
 		seen[want] = true
-		if !want.named && want.id.IsZero() {
-			t.code = wire.InvalidRequest // a topic that is neither named nor numbered
+		if invalid {
+			want.code, t.code = wire.InvalidRequest, wire.InvalidRequest
+			t.topics = append(t.topics, want)
+			continue
 		}
 		if want.named && create && made < AutoCreatePerRequestMax && b.img.Topic(want.name) == nil {
 			made++
@@ -49,6 +52,20 @@ func (b *Broker) metadata(now core.Now, r request, q *kmsg.MetadataRequest, out 
 		}
 	}
 	b.park(r, t, t.deadline, keys...)
+}
+
+// metadataByID reports how topics are asked for. From v12 on one id means that all are asked for by id, and names say nothing:
+// Java's client sends an empty name with each id. v10 and v11 have ids that Apache Kafka does not serve: with one, or with a
+// topic that has no name, the request is invalid; later it is so if a topic has neither.
+func metadataByID(version int16, q *kmsg.MetadataRequest) (ids, invalid bool) {
+	for _, topic := range q.Topics {
+		ids = ids || topic.TopicID != [16]byte{}
+		invalid = invalid || topic.Topic == nil
+	}
+	if version < 12 {
+		return false, ids || invalid
+	}
+	return ids, invalid && !ids
 }
 
 // AutoCreatePerRequestMax bounds the topics that one request makes on the way. Those beyond are unknown: the client
@@ -129,23 +146,24 @@ func (t *metadataTask) answer(b *Broker, now core.Now, out *core.Out) {
 func (t *metadataTask) find(b *Broker, want *metadataTopic) kmsg.MetadataResponseTopic {
 	var topic *image.Topic
 	missing := wire.UnknownTopicOrPartition
-	if want.named {
+	switch {
+	case t.code != wire.None:
+		missing = t.code
+	case want.named:
 		topic = b.img.Topic(want.name)
-	} else {
+	default:
 		topic, missing = b.img.TopicByID(want.id), wire.UnknownTopicID
 	}
 	if topic != nil {
 		return t.topic(b, topic)
 	}
 	k := kmsg.NewMetadataResponseTopic()
-	k.Partitions = []kmsg.MetadataResponseTopicPartition{}
-	if k.ErrorCode = int16(missing); want.named {
+	k.Partitions, k.TopicID = []kmsg.MetadataResponseTopicPartition{}, want.id
+	if k.ErrorCode = int16(missing); want.named || t.r.header.Version < 12 { // there a name is never null
 		k.Topic = &want.name
-		if !validTopicName(want.name) {
+		if !validTopicName(want.name) && missing == wire.UnknownTopicOrPartition {
 			k.ErrorCode = int16(wire.InvalidTopicException)
 		}
-	} else {
-		k.TopicID = want.id
 	}
 	if want.code != wire.None {
 		k.ErrorCode = int16(want.code)
