@@ -9,11 +9,11 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 base=${1:-26100}
-T=.ci/kafka/tool.sh
+. .ci/checks.sh
 export KAFKA_TOOL_TIER=1 KAFKA_TOOL_HEAP=256M # short-lived tools: compile little
 ID=4L6g3nShT-eMCtK--X86sw
 work=$(mktemp -d)
-passed=0 failed=0 absent=0
+absent=0
 pids=(0 0 0 0 0 0)
 list() { local s= i; for i in 1 2 3; do s+=${s:+,}$(printf "$1" "$i" "$(($2+i))"); done; echo "$s"; }
 B=$(list '%.0s127.0.0.1:%d' "$base")
@@ -31,26 +31,6 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# ok NAME COMMAND...: runs a command; its output is kept and shown when it fails.
-ok() {
-  local name=$1; shift
-  if "$@" >"$work/out" 2>"$work/err"; then passed=$((passed+1)); echo "ok    $name"
-  else failed=$((failed+1)); echo "FAIL  $name"; tail -n 15 "$work/out" "$work/err" | cut -c -300 | sed 's/^/      /'; fi
-}
-# has NAME TEXT COMMAND...: the command succeeds and prints TEXT (an extended pattern).
-has() { local name=$1 text=$2; shift 2; ok "$name" bash -c 'want=$1; shift; out=$("$@" 2>&1); rc=$?; echo "$out"; [ $rc = 0 ] && grep -qE -- "$want" <<<"$out"' _ "$text" "$@"; }
-# lacks NAME TEXT COMMAND...: the command succeeds and prints no TEXT.
-lacks() { local name=$1 text=$2; shift 2; ok "$name" bash -c 'bad=$1; shift; out=$("$@" 2>&1); rc=$?; echo "$out"; [ $rc = 0 ] && ! grep -qE -- "$bad" <<<"$out"' _ "$text" "$@"; }
-# lines NAME N COMMAND...: the command succeeds and prints N lines.
-lines() { local name=$1 n=$2; shift 2; ok "$name" bash -c 'n=$1; shift; out=$("$@" 2>/dev/null); rc=$?; got=$(printf "%s" "$out" | grep -c ""); echo "$got lines, rc $rc"; head -3 <<<"$out"; [ $rc = 0 ] && [ "$got" = "$n" ]' _ "$n" "$@"; }
-# soon NAME TEXT COMMAND...: has, within 30 s: the tool is asked again until it says so.
-soon() {
-  local name=$1 text=$2 end=$((SECONDS+30)); shift 2
-  until "$@" 2>&1 | tee "$work/soon" | grep -qE -- "$text"; do [ "$SECONDS" -lt "$end" ] || break; done
-  has "$name" "$text" cat "$work/soon"
-}
-# refused NAME TEXT COMMAND...: the command fails, and prints TEXT.
-refused() { local name=$1 text=$2; shift 2; ok "$name" bash -c 'want=$1; shift; out=$("$@" 2>&1); rc=$?; echo "$out"; [ $rc != 0 ] && grep -qE -- "$want" <<<"$out"' _ "$text" "$@"; }
 # missing NAME TEXT COMMAND...: Klamm has not got this yet, and says so in the protocol's words (TEXT).
 missing() {
   local name=$1 text=$2; shift 2
@@ -249,12 +229,6 @@ has   "features: transaction.version 2" 'transaction.version was (downgraded|upg
 
 echo "-- files of every node"
 for i in 3 1 2; do ok "clean stop of node $i" stop $i; done
-# dump KIND FILES...: DumpLogSegments reads them all and finds no fault.
-dump() {
-  local out; out=$("$T" kafka-dump-log "${@:2}" --files "$(IFS=,; echo "${files[*]}")" 2>&1) || { echo "$out" | tail -n 20; return 1; }
-  if grep -E 'isvalid: false|Found timestamp mismatch|Index offset mismatch|Non-consecutive|Mismatches|corrupt|Exception|invalid' <<<"$out" | head -n 5 | grep .; then return 1; fi
-  local n; n=$(grep -cE "$1" <<<"$out"); echo "$n rows"; [ "$n" -gt 0 ]
-}
 shopt -s nullglob
 for i in 1 2 3; do
   d=$work/node-$i

@@ -9,24 +9,14 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 port=${1:-19692}
 B=127.0.0.1:$port
-T=.ci/kafka/tool.sh
+match=-F
+. .ci/checks.sh
 export KAFKA_TOOL_TIER=1 # short-lived tools: compile little
 work=$(mktemp -d)
-passed=0 failed=0 pid=
+pid=
 
 cleanup() { [ -n "$pid" ] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; [ "$failed" = 0 ] && rm -rf "$work" || echo "logs are in $work"; }
 trap cleanup EXIT
-
-# ok NAME COMMAND...: runs a command; its output is kept and shown when it fails.
-ok() {
-  local name=$1; shift
-  if "$@" >"$work/out" 2>"$work/err"; then passed=$((passed+1)); echo "ok    $name"
-  else failed=$((failed+1)); echo "FAIL  $name"; tail -n 15 "$work/out" "$work/err" | sed 's/^/      /'; fi
-}
-# has NAME TEXT COMMAND...: the command succeeds and prints TEXT (a fixed string).
-has() { local name=$1 text=$2; shift 2; ok "$name" bash -c 'want=$1; shift; out=$("$@" 2>&1); rc=$?; echo "$out"; [ $rc = 0 ] && grep -qF -- "$want" <<<"$out"' _ "$text" "$@"; }
-# lines NAME N COMMAND...: the command succeeds and prints N lines.
-lines() { local name=$1 n=$2; shift 2; ok "$name" bash -c 'n=$1; shift; out=$("$@" 2>/dev/null); rc=$?; got=$(wc -l <<<"$out"); echo "$got lines, rc $rc"; head -3 <<<"$out"; [ $rc = 0 ] && [ "$got" = "$n" ]' _ "$n" "$@"; }
 
 start() {
   ./klamm dev --listen "$B" --admin 127.0.0.1:$((port+1)) --data "$work/data" >>"$work/klamm.log" 2>&1 &
@@ -157,7 +147,6 @@ has   "transactions: describe-producers" "ProducerId" "$T" kafka-transactions --
 # A producer that dies in the middle of a transaction: it stays open until its time is over, and is none that hangs.
 timeout -s KILL 15 "$T" kafka-producer-perf-test --topic dead --num-records 100000 --record-size 100 --throughput 100 --bootstrap-server "$B" --transactional-id dead --transaction-duration-ms 60000 >/dev/null 2>&1
 has   "transactions: the dead producer's is open" "Ongoing" "$T" kafka-transactions --bootstrap-server "$B" describe --transactional-id dead
-lacks() { local name=$1 text=$2; shift 2; ok "$name" bash -c 'bad=$1; shift; out=$("$@" 2>&1); rc=$?; echo "$out"; [ $rc = 0 ] && ! grep -qF -- "$bad" <<<"$out"' _ "$text" "$@"; }
 lacks "transactions: find-hanging finds none that its coordinator knows" "dead" "$T" kafka-transactions --bootstrap-server "$B" find-hanging --topic dead --max-transaction-timeout 0
 ok    "transactions: abort" "$T" kafka-transactions --bootstrap-server "$B" abort --topic dead --partition 0 --start-offset 0
 has   "transactions: nothing is open there any more" "None" "$T" kafka-transactions --bootstrap-server "$B" describe-producers --topic dead --partition 0
@@ -173,12 +162,6 @@ lines "all is there after a restart" 2000 "$T" kafka-console-consumer --bootstra
 ok "topics: delete" "$T" kafka-topics --bootstrap-server "$B" --delete --topic kcat-gzip
 ok "clean stop" stop
 
-# dump KIND FILES...: DumpLogSegments reads them all and finds no fault.
-dump() {
-  local out; out=$("$T" kafka-dump-log "${@:2}" --files "$(IFS=,; echo "${files[*]}")" 2>&1) || { echo "$out" | tail -n 20; return 1; }
-  if grep -E 'isvalid: false|Found timestamp mismatch|Index offset mismatch|Non-consecutive|Mismatches|corrupt|Exception|invalid' <<<"$out" | head -n 5 | grep .; then return 1; fi
-  local n; n=$(grep -cE "$1" <<<"$out"); echo "$n rows"; [ "$n" -gt 0 ]
-}
 shopt -s nullglob
 d=$work/data
 files=("$d"/t-*/*.log "$d"/kcat*/*.log "$d"/perf*/*.log);                ok "dump: ${#files[@]} logs" dump 'isvalid: true' --deep-iteration

@@ -2,6 +2,8 @@ package nodes
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -70,7 +72,7 @@ func (c *Cluster) KillUntil(end time.Time, bin string) (kills int, err error) {
 }
 
 // Revive keeps a process of clients alive until ctx is done: one that ended, or was killed with SIGKILL when its time was over, has
-// a successor. Next is asked for each one and for how long it lives, or 0 for as long as it likes. At the end the last one is
+// a successor. One that kills itself so, or ends with 137 as if it had, counts as killed. Next is asked for each one and for how long it lives, or 0 for as long as it likes. At the end the last one is
 // interrupted, and killed if it takes longer than 15 seconds to go. Their output is appended to the file log.
 func Revive(ctx context.Context, log string, next func() (*exec.Cmd, time.Duration)) (killed, died int, err error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -92,8 +94,12 @@ func Revive(ctx context.Context, log string, next func() (*exec.Cmd, time.Durati
 			kill = time.After(life)
 		}
 		select {
-		case <-ended:
-			died++
+		case err := <-ended:
+			if exit := new(exec.ExitError); errors.As(err, &exit) && (exit.ExitCode() == 137 || exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL) {
+				killed++
+			} else {
+				died++
+			}
 			time.Sleep(100 * time.Millisecond)
 			continue
 		case <-kill:
@@ -111,4 +117,28 @@ func Revive(ctx context.Context, log string, next func() (*exec.Cmd, time.Durati
 		<-ended
 	}
 	return killed, died, nil
+}
+
+// Markers reads a topic from its beginning to its end and calls back for every end of a transaction in it.
+func (c *Cluster) Markers(ctx context.Context, topic string, each func(r *kgo.Record, commit bool)) error {
+	cl, err := kgo.NewClient(c.Options(kgo.ConsumeTopics(topic), kgo.KeepControlRecords(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(200*time.Millisecond))...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	for quiet := time.Now(); time.Since(quiet) < 2*time.Second; {
+		poll, stop := context.WithTimeout(ctx, 500*time.Millisecond)
+		fetches := cl.PollFetches(poll)
+		stop()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			quiet = time.Now()
+			if r.Attrs.IsControl() && len(r.Key) >= 4 {
+				each(r, binary.BigEndian.Uint16(r.Key[2:]) == 1)
+			}
+		})
+	}
+	return nil
 }

@@ -126,6 +126,14 @@ func (d *drill) run() error {
 	if wrong == nil { // and nothing comes afterwards
 		wrong = d.compare(counts, 30*time.Second)
 	}
+	aborted := 0
+	if err := d.c.Markers(context.Background(), "wordcount-counts-repartition", func(_ *kgo.Record, commit bool) {
+		if !commit {
+			aborted++
+		}
+	}); err != nil {
+		return err
+	}
 	ends := 0
 	for i := range processes {
 		ends += killed[i]
@@ -133,11 +141,11 @@ func (d *drill) run() error {
 			wrong = fmt.Errorf("process %d ended by itself %d times; %v", i, died[i], wrong)
 		}
 	}
-	fmt.Printf("%d lines, %d words each; %d brokers and %d processes killed; all was counted %v after the last kill\n", d.lines, perLine, kills, ends, took.Round(time.Millisecond))
+	fmt.Printf("%d lines, %d words each; %d brokers and %d processes killed; %d markers of aborted transactions; all was counted %v after the last kill\n", d.lines, perLine, kills, ends, aborted, took.Round(time.Millisecond))
 	switch {
 	case wrong != nil:
 		return wrong
-	case kills < int(d.span.Seconds())/6 || ends < 2:
+	case kills < int(d.span.Seconds())/6 || ends < 2 || aborted == 0:
 		return fmt.Errorf("too little happened to prove anything")
 	}
 	fmt.Println("every word was counted once each time that it was written")

@@ -12,7 +12,8 @@ import org.apache.kafka.common.serialization.*;
  * Moves records from one topic to another in transactions, with Java's consumer and producer, until it is interrupted.
  * What the producer calls abortable it aborts and does again; after anything else it ends, and its successor goes on.
  *
- * Arguments: bootstrap servers, topic in, topic out, group, transactional id, group protocol (classic or consumer), group.instance.id or nothing.
+ * Arguments: bootstrap servers, topic in, topic out, group, transactional id, group protocol (classic or consumer), group.instance.id or nothing,
+ * after how many milliseconds it dies in the midst of a transaction, as of kill -9, or 0.
  */
 public class Mover {
     public static void main(String[] args) throws Exception {
@@ -41,6 +42,8 @@ public class Mover {
             c.put("session.timeout.ms", 6000);
             c.put("heartbeat.interval.ms", 1000);
         }
+        long life = Long.parseLong(args[7]);
+        long end = life == 0 ? Long.MAX_VALUE : System.currentTimeMillis() + life;
         AtomicBoolean stop = new AtomicBoolean();
         CountDownLatch gone = new CountDownLatch(1);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
@@ -57,7 +60,7 @@ public class Mover {
             producer.initTransactions();
             consumer.subscribe(List.of(in));
             while (!stop.get()) {
-                move(consumer, producer, out);
+                move(consumer, producer, out, end);
             }
         } catch (KafkaException e) {
             System.out.println("ends: " + e);
@@ -70,7 +73,7 @@ public class Mover {
         }
     }
 
-    static void move(KafkaConsumer<byte[], byte[]> consumer, KafkaProducer<byte[], byte[]> producer, String out) {
+    static void move(KafkaConsumer<byte[], byte[]> consumer, KafkaProducer<byte[], byte[]> producer, String out, long end) {
         ConsumerRecords<byte[], byte[]> records = consumer.poll(Duration.ofMillis(200));
         if (records.isEmpty()) {
             return;
@@ -83,6 +86,10 @@ public class Mover {
                 offsets.put(new TopicPartition(r.topic(), r.partition()), new OffsetAndMetadata(r.offset() + 1));
             }
             work();
+            if (System.currentTimeMillis() > end) {
+                producer.flush();
+                Runtime.getRuntime().halt(137);
+            }
             producer.sendOffsetsToTransaction(offsets, consumer.groupMetadata());
             work();
             producer.commitTransaction();

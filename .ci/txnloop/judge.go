@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -41,13 +40,13 @@ func (m *line) markers(cl *kgo.Client) (committed, aborted int, err error) {
 		return 0, 0, err
 	}
 	perPartition := map[int32]int{}
-	err = m.read("__consumer_offsets", ctx, func(r *kgo.Record, commit bool) {
+	err = m.c.Markers(ctx, "__consumer_offsets", func(r *kgo.Record, commit bool) {
 		if commit && mine[r.ProducerID] {
 			committed++
 		}
 	})
 	if err == nil {
-		err = m.read(m.out, ctx, func(r *kgo.Record, commit bool) {
+		err = m.c.Markers(ctx, m.out, func(r *kgo.Record, commit bool) {
 			if !commit {
 				perPartition[r.Partition]++
 				aborted = max(aborted, perPartition[r.Partition])
@@ -83,30 +82,6 @@ func (m *line) producers(ctx context.Context, cl *kgo.Client) (map[int64]bool, e
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-}
-
-// read calls back for every marker of a topic.
-func (m *line) read(topic string, ctx context.Context, each func(r *kgo.Record, commit bool)) error {
-	cl, err := kgo.NewClient(m.c.Options(kgo.ConsumeTopics(topic), kgo.KeepControlRecords(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(200*time.Millisecond))...)
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
-	for quiet := time.Now(); time.Since(quiet) < 2*time.Second; {
-		poll, stop := context.WithTimeout(ctx, 500*time.Millisecond)
-		fetches := cl.PollFetches(poll)
-		stop()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			quiet = time.Now()
-			if r.Attrs.IsControl() && len(r.Key) >= 4 {
-				each(r, binary.BigEndian.Uint16(r.Key[2:]) == 1)
-			}
-		})
-	}
-	return nil
 }
 
 // compare reads what is committed until every number came, or the time is over, and says what is wrong.

@@ -47,22 +47,35 @@ func (l *loop) prepare(name string) (err error) {
 	return nil
 }
 
-// command is the process that moves records, and how long one lives at least before it is killed: it shall have begun.
-func (m *line) command(id string) (cmd *exec.Cmd, least time.Duration) {
+// least is how long a process lives at least before it is killed: it shall have begun.
+func (m *line) least() time.Duration {
+	switch m.name {
+	case "java", "java848":
+		return 6 * time.Second
+	case "librdkafka":
+		return 3 * time.Second
+	}
+	return 2 * time.Second
+}
+
+// command is the process that moves records. Java's and librdkafka's die by themselves in the midst of the first transaction after
+// midst, unless that is 0: a kill at any time seldom finds records in the log whose transaction is open.
+func (m *line) command(id string, midst time.Duration) *exec.Cmd {
 	servers, instance := strings.Join(m.c.Addrs(), ","), ""
+	end := strconv.FormatInt(midst.Milliseconds(), 10)
 	if id == m.id(0) { // a static member, whose successor has its partitions at once; the other's wait for the end of a session
 		instance = id
 	}
 	switch m.name {
 	case "java":
-		return exec.Command(".ci/kafka/java.sh", ".ci/txnloop/Mover.java", servers, m.in, m.out, m.in, id, "classic", instance), 6 * time.Second
+		return exec.Command(".ci/kafka/java.sh", ".ci/txnloop/Mover.java", servers, m.in, m.out, m.in, id, "classic", instance, end)
 	case "java848":
-		return exec.Command(".ci/kafka/java.sh", ".ci/txnloop/Mover.java", servers, m.in, m.out, m.in, id, "consumer", instance), 6 * time.Second
+		return exec.Command(".ci/kafka/java.sh", ".ci/txnloop/Mover.java", servers, m.in, m.out, m.in, id, "consumer", instance, end)
 	case "librdkafka":
-		return exec.Command(".ci/confluent.sh", ".ci/txnloop/mover.py", servers, m.in, m.out, m.in, id, "classic", instance), 3 * time.Second
+		return exec.Command(".ci/confluent.sh", ".ci/txnloop/mover.py", servers, m.in, m.out, m.in, id, "classic", instance, end)
 	}
 	return exec.Command(m.bin, "transact", m.in, m.out, "--bootstrap", servers, "--group", m.in, "--transactional-id", id,
-		"--batch", "100", "--session-timeout", "6s", "--transaction-timeout", "10s"), 2 * time.Second
+		"--batch", "100", "--session-timeout", "6s", "--transaction-timeout", "10s")
 }
 
 // feed produces the numbers from 0 on, once each, spread over the time.
@@ -149,14 +162,15 @@ func (m *line) step(ctx context.Context, s *kgo.GroupTransactSession) bool {
 // processes moves records with processes of their own that are killed in the midst.
 func (m *line) processes(ctx context.Context, id string) {
 	killed, died, err := nodes.Revive(ctx, filepath.Join(m.dir, id+".log"), func() (*exec.Cmd, time.Duration) {
-		cmd, least := m.command(id)
 		// Once the brokers are left alone, so are the movers. Of one that is killed while its JoinGroup waits the coordinator
 		// learns a session after the round: two that live for seconds only may never share a generation, with any coordinator.
-		life := least + rand.N(8*time.Second)
+		life, midst := m.least()+rand.N(8*time.Second), time.Duration(0)
 		if time.Now().Add(life).After(m.end) {
 			life = 0
+		} else if rand.IntN(2) == 0 {
+			midst, life = life, life+3*time.Second
 		}
-		return cmd, life
+		return m.command(id, midst), life
 	})
 	if err != nil {
 		fmt.Println(id, "does not move:", err)
