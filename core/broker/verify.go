@@ -17,7 +17,8 @@ import (
 // the batch makes the answer worthless.
 //
 // An answer that there is a transaction of the producer that has not quite ended is asked for again a few times before the client
-// is told, which would wait longer.
+// is told, which would wait longer. Its last markers are mostly a few milliseconds away, so the first of these times come
+// sooner than the setting says.
 
 // txnKnows is what a client's version of a request knows of transactions.
 type txnKnows uint8
@@ -76,7 +77,11 @@ type verifying struct {
 	ask      uint64 // in flight; 0: none
 	since    core.Time
 	again    core.Time // when to ask again
+	pause    core.Time // how long that was put off the last time
 }
+
+// verifyPause is how long a question rests the first time; each time twice as long, up to add.partitions.to.txn.retry.backoff.ms.
+const verifyPause = 2 * core.Millisecond
 
 func (v *verifying) key() waitKey { return waitKey{kind: waitVerify, id: v.ask} }
 
@@ -206,7 +211,8 @@ func (v *verifying) over(b *Broker, now core.Now, out *core.Out) bool {
 	v.drop(b)
 	if again && now.Mono < v.since.After(b.cfg.TxnAddRetryMax) && b.tasks.at >= 0 {
 		out.Mark("broker.verify-again")
-		v.again = now.Mono.After(b.cfg.TxnAddRetry)
+		v.pause = min(max(2*v.pause, verifyPause), b.cfg.TxnAddRetry)
+		v.again = now.Mono.After(v.pause)
 		b.wakeAt(v.again)
 		return false
 	}
