@@ -75,6 +75,9 @@ func (b *Broker) writeMarker(now core.Now, p *markerPart, facts log.MarkerFacts,
 	case !h.leader.Enough():
 		p.decide(wire.NotEnoughReplicas)
 		return
+	case !soundMarker(&facts):
+		p.decide(wire.UnknownServerError)
+		return
 	}
 	var groups *coordinator
 	if p.tp.Topic == offsetsTopic {
@@ -104,6 +107,12 @@ func (b *Broker) writeMarker(now core.Now, p *markerPart, facts log.MarkerFacts,
 		groups.groups.EndTransaction(facts.ProducerID, facts.Commit, p.end, out)
 		b.wakeGroups(groups)
 	}
+}
+
+// soundMarker reports whether a marker is one of a producer at all: those of nobody would lie in the log as control batches that end
+// nothing.
+func soundMarker(m *log.MarkerFacts) bool {
+	return m.ProducerID >= 0 && m.ProducerEpoch >= 0 && m.Version >= 0
 }
 
 // Advance answers when every marker is committed, or will not be.
