@@ -129,6 +129,21 @@ func (b *beat) subscription(m *consumer) []string {
 	return slices.Compact(topics)
 }
 
+// matched lists what the expression of a member matches.
+func (b *beat) matched(m *consumer) []string {
+	text := deref(m.is.SubscribedTopicRegex)
+	if text == "" {
+		return nil
+	}
+	if m == &b.m {
+		return b.regex.topics
+	}
+	if at, found := b.c.findRegex(text); found {
+		return b.c.regexes[at].topics
+	}
+	return nil
+}
+
 // members lists who will be in the group: by id, with this heartbeat's member as it will be.
 func (b *beat) members() (list []*consumer) {
 	for i := range b.c.members {
@@ -146,9 +161,15 @@ func (b *beat) members() (list []*consumer) {
 
 // measureAll is a hash of all there is of the topics that the members want.
 func (b *beat) measureAll() int64 {
-	var wanted []string
+	var wanted, names, matched []string
 	for _, m := range b.members() {
-		wanted = append(wanted, b.subscription(m)...)
+		// Those who came before mostly want the same, in a group of thousands.
+		if n := m.is.SubscribedTopicNames; !slices.Equal(n, names) {
+			wanted, names = append(wanted, n...), n
+		}
+		if n := b.matched(m); !slices.Equal(n, matched) {
+			wanted, matched = append(wanted, n...), n
+		}
 	}
 	slices.Sort(wanted)
 	h := uint64(14695981039346656037) // FNV-1a
