@@ -76,7 +76,7 @@ func (s *State) checkBeat(q *kmsg.ConsumerGroupHeartbeatRequest) refusal {
 		return bad("InstanceId can't be empty.")
 	case q.RackID != nil && strings.TrimSpace(*q.RackID) == "":
 		return bad("RackId can't be empty.")
-	case q.MemberID == "" && (q.MemberEpoch != epochJoin || q.Version >= 1):
+	case strings.TrimSpace(q.MemberID) == "" && (q.MemberEpoch != epochJoin || q.Version >= 1):
 		return bad("MemberId can't be empty.")
 	case q.MemberEpoch < epochLeaveStatic:
 		return bad("MemberEpoch is invalid.")

@@ -48,6 +48,12 @@ func (s *State) Commit(env Env, c *Committer, rows []CommitRow) (end core.Offset
 	if g != nil && g.consumers != nil {
 		code = g.consumers.checkCommit(env, c, rows)
 	}
+	if c.InTransaction { // its clients know of no member epochs
+		code = inTransaction(code)
+		for i := range rows {
+			rows[i].Code = inTransaction(rows[i].Code)
+		}
+	}
 	if code == wire.None && g == nil && len(s.names) >= s.cfg.GroupsMax {
 		code = wire.CoordinatorNotAvailable
 	}
@@ -91,7 +97,7 @@ func (s *State) Commit(env Env, c *Committer, rows []CommitRow) (end core.Offset
 	}
 	if code != wire.None {
 		s.dropIfNothing(g)
-		refuse(rows, commitCode(code))
+		refuse(rows, code)
 	}
 	return g.end
 }
@@ -104,10 +110,19 @@ func refuse(rows []CommitRow, code wire.Code) {
 	}
 }
 
-// commitCode is how a refused append of offsets is told.
-func commitCode(code wire.Code) wire.Code {
+// inTransaction is how a transaction is told of a member epoch that is not the member's.
+func inTransaction(code wire.Code) wire.Code {
+	if code == wire.StaleMemberEpoch {
+		return wire.IllegalGeneration
+	}
+	return code
+}
+
+// appendCode is how a refused append is told: that the group's records are too large for the log is nothing that a client could mend by
+// sending less of anything that it knows of.
+func appendCode(code wire.Code) wire.Code {
 	if code == wire.MessageTooLarge || code == wire.RecordListTooLarge {
-		return wire.InvalidCommitOffsetSize
+		return wire.UnknownServerError
 	}
 	return code
 }

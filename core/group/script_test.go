@@ -99,7 +99,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	w := &world{img: image.Empty(), rand: core.NewRand([32]byte{7}), ids: map[string]string{}, names: map[string]string{}}
+	w := &world{img: image.Empty(), rand: core.NewRand([32]byte{7}), ids: map[string]string{"blanks": "  "}, names: map[string]string{}}
 	w.log.of = map[int]int64{}
 	w.st = New(DefaultConfig())
 	w.out.Marks = &w.marks
@@ -433,10 +433,9 @@ func (w *world) run(cmd string, args map[string]string) string {
 	case "durable":
 		w.log.durable, w.hold = len(w.log.records), false
 	case "refuse":
-		w.log.refuse = wire.None
-		if args["code"] == "NOT_COORDINATOR" {
-			w.log.refuse = wire.NotCoordinator
-		}
+		w.log.refuse = map[string]wire.Code{
+			"NOT_COORDINATOR": wire.NotCoordinator, "MESSAGE_TOO_LARGE": wire.MessageTooLarge, "RECORD_LIST_TOO_LARGE": wire.RecordListTooLarge,
+		}[args["code"]]
 	case "reload":
 		w.reload()
 	case "records":

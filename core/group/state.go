@@ -281,7 +281,7 @@ func (s *State) commit(env Env, g *Group, records ...shard.Record) wire.Code {
 	end, code := env.Log.Append(env.Now, records)
 	if code != wire.None {
 		env.Out.Mark("group.append-refused")
-		return code
+		return appendCode(code)
 	}
 	s.appended(env, g, end, -1, records)
 	return wire.None

@@ -102,7 +102,7 @@ func (s *State) assign(env Env, g *Group, assigned []kmsg.SyncGroupRequestGroupA
 	if code := s.commit(env, g, next.record(g.name)); code != wire.None {
 		for i := range g.members {
 			if m := &g.members[i]; m.syncing {
-				m.syncing, m.syncRes = false, SyncResult{Code: syncCode(code), End: g.end}
+				m.syncing, m.syncRes = false, SyncResult{Code: code, End: g.end}
 				s.hear(env, g, m, m.session)
 			}
 		}
@@ -119,14 +119,6 @@ func (s *State) assign(env Env, g *Group, assigned []kmsg.SyncGroupRequestGroupA
 		}
 	}
 	s.wake(g)
-}
-
-// syncCode is how a refused append of an assignment is told.
-func syncCode(code wire.Code) wire.Code {
-	if code == wire.MessageTooLarge || code == wire.RecordListTooLarge {
-		return wire.UnknownServerError
-	}
-	return code
 }
 
 func (s *State) syncAnswer(g *Group, m *member) SyncResult {

@@ -150,7 +150,7 @@ func (s *State) stage(env Env, g *Group, c *Committer, records []shard.Record) w
 	end, code := env.Log.AppendTxn(env.Now, c.Producer, c.Epoch, records)
 	if code != wire.None {
 		env.Out.Mark("group.append-refused")
-		return code
+		return appendCode(code)
 	}
 	s.appended(env, g, end, c.Producer, records)
 	return wire.None
