@@ -6,16 +6,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"flag"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -27,80 +23,10 @@ import (
 
 const topic = "failover"
 
-// system is a cluster of three nodes whose processes can be killed and started again.
-type system interface {
-	start() (addrs []string, err error)
-	kill(id int) error
-	restart(id int) error
-	stop()
-}
-
-type klamm struct {
-	dir, bin string
-	c        *nodes.Cluster
-}
-
-func (k *klamm) start() (addrs []string, err error) {
-	if k.bin, err = nodes.Build(k.dir); err != nil {
-		return nil, err
-	}
-	if k.c, err = nodes.New(k.dir, 3, 19892, "", nil); err != nil {
-		return nil, err
-	}
-	for _, n := range k.c.Nodes {
-		if err := n.Start(k.bin); err != nil {
-			return nil, err
-		}
-	}
-	for _, n := range k.c.Nodes {
-		if err := n.WaitUp(20 * time.Second); err != nil {
-			return nil, err
-		}
-	}
-	return k.c.Addrs(), nil
-}
-
-func (k *klamm) kill(id int) error    { k.c.Nodes[id-1].Kill(); return nil }
-func (k *klamm) restart(id int) error { return k.c.Nodes[id-1].Start(k.bin) }
-func (k *klamm) stop()                { k.c.Stop() }
-
-// kafka is Apache Kafka by .ci/kafka/kafka.sh.
-type kafka struct{}
-
-const kafkaBase = "22792"
-
-func script(args ...string) (string, error) {
-	out, err := exec.Command(".ci/kafka/kafka.sh", args...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("kafka.sh %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out), nil
-}
-
-func (kafka) start() ([]string, error) {
-	out, err := script("start", "3", kafkaBase)
-	if err != nil {
-		return nil, err
-	}
-	for in := bufio.NewScanner(strings.NewReader(out)); in.Scan(); {
-		if list, ok := strings.CutPrefix(in.Text(), "bootstrap="); ok {
-			return strings.Split(strings.Trim(list, `"'`), ","), nil
-		}
-	}
-	return nil, fmt.Errorf("kafka.sh printed no bootstrap servers")
-}
-
-func (kafka) kill(id int) error { _, err := script("kill", strconv.Itoa(id), kafkaBase); return err }
-func (kafka) restart(id int) error {
-	_, err := script("restart", strconv.Itoa(id), kafkaBase)
-	return err
-}
-func (kafka) stop() { script("stop", kafkaBase) }
-
 // bench is one system under load.
 type bench struct {
 	name   string
-	s      system
+	s      nodes.System
 	cl     *kgo.Client
 	killed atomic.Int64 // nanoseconds; 0: nobody asks
 	first  chan time.Duration
@@ -129,11 +55,11 @@ func run(rounds int, only string) (err error) {
 			fmt.Printf("logs and data are in %s\n", dir)
 		}
 	}()
-	all := []*bench{{name: "klamm", s: &klamm{dir: dir}}, {name: "kafka", s: kafka{}}}
+	all := []*bench{{name: "klamm", s: &nodes.Klamm{Dir: dir, Base: 19892}}, {name: "kafka", s: &nodes.Kafka{Base: 22792, Run: dir}}}
 	all = slices.DeleteFunc(all, func(b *bench) bool { return only != "" && b.name != only })
 	stop := make(chan struct{})
 	for _, b := range all {
-		defer b.s.stop()
+		defer b.s.Stop()
 		if err := b.begin(stop); err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)
 		}
@@ -165,7 +91,7 @@ func run(rounds int, only string) (err error) {
 func (b *bench) median() time.Duration { return b.took[len(b.took)/2] }
 
 func (b *bench) begin(stop chan struct{}) error {
-	addrs, err := b.s.start()
+	addrs, err := b.s.Start()
 	if err != nil {
 		return err
 	}
@@ -222,14 +148,14 @@ func (b *bench) round() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := b.s.kill(id); err != nil {
+	if err := b.s.Kill(id); err != nil {
 		return 0, err
 	}
 	b.killed.Store(time.Now().UnixNano())
 	select {
 	case d := <-b.first:
 		b.took = append(b.took, d)
-		return d, b.s.restart(id)
+		return d, b.s.Restart(id)
 	case <-time.After(60 * time.Second):
 		return 0, fmt.Errorf("no acknowledgement within a minute of the kill of node %d", id)
 	}
