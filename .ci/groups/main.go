@@ -6,7 +6,7 @@
 // Three nodes, because what a coordinator waits for is its followers, and because a takeover takes another node. Klamm
 // stands in its default, where nothing is acknowledged that is not on disk; transactions are also measured with
 // klamm.durability=replicate, which is what Apache Kafka promises. Settings are each system's own, but for three on both sides
-// that would only add waiting: group.initial.rebalance.delay.ms=0, and heartbeats of half a second in both group protocols.
+// that would only add waiting: group.initial.rebalance.delay.ms=0, and heartbeats of a tenth of a second in both group protocols.
 // A round that is not counted goes first, since a young JVM is slow. Takeovers are left out of the first round that counts, and the
 // restart of all nodes is done in the last one: with Apache Kafka they take long.
 //
@@ -73,10 +73,10 @@ func main() {
 	}
 }
 
-const heartbeat = 500 * time.Millisecond
+const heartbeat = 100 * time.Millisecond
 
 func systems(dir, bin string) []*bench {
-	const both = "group.initial.rebalance.delay.ms=0;group.consumer.min.heartbeat.interval.ms=500;group.consumer.heartbeat.interval.ms=500"
+	const both = "group.initial.rebalance.delay.ms=0;group.consumer.min.heartbeat.interval.ms=100;group.consumer.heartbeat.interval.ms=100"
 	settings := func(durability string) map[string]string {
 		m := map[string]string{"klamm.durability": durability}
 		for _, s := range strings.Split(both, ";") {

@@ -15,6 +15,10 @@ const (
 	groupMembers    = 50
 )
 
+// settled is how long a stable group rests before the next change: all members have said what they have, and the assignment interval of
+// KIP-848 (1 s) is over.
+const settled = 1200 * time.Millisecond
+
 // board is who owns what, as the members believe.
 type board struct {
 	mu   sync.Mutex
@@ -111,7 +115,7 @@ func (b *bench) rebalances(next bool) error {
 	}
 	b.noteTime("rebalance "+name+": 50 start, stable", d)
 	b.note("rebalance "+name+": broker CPU of that, ms", (b.cpu()-cpu)*1000)
-	time.Sleep(2 * heartbeat) // all members have said that they have what they have
+	time.Sleep(settled)
 	from = time.Now()
 	if err := start(); err != nil {
 		return err
@@ -120,7 +124,7 @@ func (b *bench) rebalances(next bool) error {
 		return fmt.Errorf("%s: one joins: %w", name, err)
 	}
 	b.noteTime("rebalance "+name+": one joins, stable", d)
-	time.Sleep(2 * heartbeat)
+	time.Sleep(settled)
 	from = time.Now()
 	at.remove(7)
 	go members[7].CloseAllowingRebalance()
