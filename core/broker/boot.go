@@ -295,6 +295,7 @@ func (b *Broker) Hosts() bool { return b.hosts() }
 func (b *Broker) hostAll(now core.Now, out *core.Out) {
 	b.stage, b.parts.taken = stagePartitions, true
 	b.chooseTwins(now, out)
+	b.passOver(now, out)
 	for _, id := range slices.Clone(b.store.IDs()) {
 		l := b.store.Log(id)
 		tp := l.Partition()

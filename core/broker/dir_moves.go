@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -19,18 +20,21 @@ import (
 //	copying   it follows
 //	telling   it has caught up once: the controller is told that the replica is in the new directory (KIP-858), the copying goes on
 //	swapping  the metadata say so and little is missing: the log takes no appends until the future log has its place
+//	leaving   it was called off: the controller is told of the old directory again, and the future log goes when the metadata say so
 //
 // What may come between any two: the replica's log is cut, restarted, led or followed in another epoch: the future log finds that out as
-// any follower does. It fails, or is deleted: the move ends. The future log fails: likewise, and the controller is told what is
-// so. A client wants another directory: the future log is dropped, and a new one is made, at the end of a swap that cannot be
-// called back. A crash: the future log is found at the next start and goes on following. The directory of the replica's log fails: the
-// future log is left alone. While nothing is known of that directory it alone tells a later start that the replica is there (placeFor),
-// for the metadata may have it in the new one already.
+// any follower does. It fails: the move is called off. It is deleted: the move ends. The future log fails: the move is called off. A client wants
+// another directory: likewise, and a new move begins after it, or after a swap that cannot be called back. A crash: the future log is
+// found at the next start and goes on following, even one of a move that was called off. The directory of the replica's log fails: the
+// future log is left alone.
+//
+// While the metadata have a replica in the directory to which it moves, or may come to, the future log there alone tells a later
+// start that the replica is in one that cannot be read (placeFor). So it is not removed before they do not.
 type move struct {
 	log      log.LogID // of the replica
 	tp       core.TopicPartition
 	to       int // the place of the directory
-	then     int // where to after a swap that could not be called back; negative: nowhere
+	then     int // where to after it, if it was called off, or could not be; negative: nowhere
 	future   log.LogID
 	stage    moveStage
 	follower *replica.Follower
@@ -50,6 +54,7 @@ const (
 	moveCopying
 	moveTelling
 	moveSwapping
+	moveLeaving
 )
 
 // Bounds of this file.
@@ -110,7 +115,7 @@ func (b *Broker) toldDir(h *hosted) core.TopicID {
 			return dirLost
 		}
 		return dirDamaged
-	case at >= 0 && b.moves[at].stage >= moveTelling:
+	case at >= 0 && (b.moves[at].stage == moveTelling || b.moves[at].stage == moveSwapping):
 		return b.dirs[b.moves[at].to].id
 	case h.anew:
 		if b.knownAs(h) == dirDamaged {
@@ -135,68 +140,105 @@ func (b *Broker) moveTo(now core.Now, h *hosted, to int, out *core.Out) {
 	at := b.moving(h.log)
 	here := b.store.Log(h.log).Place() == to
 	switch {
-	case at >= 0 && b.moves[at].to == to:
+	case at >= 0 && b.moves[at].to == to && b.moves[at].stage != moveLeaving:
 		b.moves[at].then = -1
-		return
-	case at >= 0 && !b.dropMove(now, at, out):
-		b.moves[at].then = to // the swap comes first
-		return
+	case at >= 0:
+		b.callOff(now, at, to, out)
 	case here:
 		b.checkDir(h)
+	default:
+		out.Mark("broker.move-begins")
+		b.moves = append(b.moves, move{log: h.log, tp: h.tp, to: to, then: -1, future: log.NoLog, nextAt: core.Never})
+		b.stepMoves(now, out)
+	}
+}
+
+// callOff ends a move before its time, or lets a swap for which it is too late end first. Then the replica is moved on to another
+// directory; negative: to none.
+func (b *Broker) callOff(now core.Now, at, then int, out *core.Out) {
+	m := &b.moves[at]
+	m.then = then
+	if m.stage == moveSwapping && !b.store.CancelReplace(m.future) {
 		return
 	}
-	out.Mark("broker.move-begins")
-	b.moves = append(b.moves, move{log: h.log, tp: h.tp, to: to, then: -1, future: log.NoLog, nextAt: core.Never})
+	m.stage, m.ticket, m.follower, m.nextAt = moveLeaving, 0, nil, core.Never
+	if h := b.parts.at(m.log); h != nil {
+		b.checkDir(h)
+	}
 	b.stepMoves(now, out)
 }
 
-// dropMove ends a move before its time. False: it is too late for that.
-func (b *Broker) dropMove(now core.Now, at int, out *core.Out) bool {
-	m := &b.moves[at]
-	if m.stage == moveSwapping && !b.store.CancelReplace(m.future) {
-		return false
-	}
+// leaveMove removes the future log of a move that was called off, and forgets the move, once the metadata have the replica elsewhere and nothing is
+// under way that says otherwise. A future log in a directory that has failed stays where it is.
+func (b *Broker) leaveMove(now core.Now, at int, out *core.Out) bool {
+	m := b.moves[at]
 	if m.future != log.NoLog && b.dirs[m.to].why == "" {
+		x := b.img.Partition(m.tp.Topic, m.tp.Partition)
+		if x != nil && b.directoryIn(x) == b.dirs[m.to].id || slices.Contains(b.assign.flight, m.log) {
+			out.Mark("broker.future-log-kept")
+			return false
+		}
 		b.store.Delete(now, m.future, out)
 	}
-	id := m.log
 	b.moves = slices.Delete(b.moves, at, at+1)
-	if h := b.parts.at(id); h != nil {
-		b.checkDir(h)
+	h := b.parts.at(m.log)
+	if h == nil || h.gone {
+		return true
+	}
+	b.checkDir(h)
+	if m.then >= 0 && b.dirs[m.then].why == "" && !h.offline() {
+		b.moveTo(now, h, m.then, out)
 	}
 	return true
 }
 
-// endMove forgets the move of a replica that is given up; its future log goes with it, and one that was left alone.
+// endMove forgets the move of a replica that is given up; its future log goes with it, and what was left alone or passed over.
 func (b *Broker) endMove(now core.Now, id log.LogID, out *core.Out) {
 	if at := b.moving(id); at >= 0 {
 		b.moves = slices.Delete(b.moves, at, at+1)
 	}
-	for _, f := range b.store.Futures() {
+	for _, f := range append(b.store.Futures(), b.store.Twins()...) {
 		if l := b.store.Log(f); l.Partition() == b.store.Log(id).Partition() && b.dirs[l.Place()].why == "" {
 			b.store.Delete(now, f, out)
 		}
 	}
 }
 
-// resumeMoves goes on with the moves of a former life, of which the future logs tell. One that belongs to nothing here goes.
+// toldFirst orders future logs: those come first that are where the metadata have the replica.
+func (b *Broker) toldFirst(future log.LogID) int {
+	l := b.store.Log(future)
+	if x := b.img.Partition(l.Partition().Topic, l.Partition().Partition); x != nil && b.directoryIn(x) == b.dirOf(future) {
+		return 0
+	}
+	return 1
+}
+
+// resumeMoves goes on with the moves of a former life, of which the future logs tell. One that belongs to nothing here goes, as does a
+// second one of a replica; one that cannot be loaded goes as that of a move that was called off.
 func (b *Broker) resumeMoves(now core.Now, out *core.Out) {
-	for _, id := range b.store.Futures() {
+	futures := b.store.Futures()
+	slices.SortStableFunc(futures, func(x, y log.LogID) int { return cmp.Compare(b.toldFirst(x), b.toldFirst(y)) })
+	for _, id := range futures {
 		f := b.store.Log(id)
 		of, found := b.store.Find(f.Partition())
 		h := b.parts.at(of)
 		if found && h != nil && !h.gone && f.TopicID() == h.id && b.dirs[b.store.Log(of).Place()].why != "" {
 			continue // left alone
 		}
-		if !found || h == nil || h.gone || f.TopicID() != h.id || f.Offline() != "" || b.store.Log(of).Place() == f.Place() || b.moving(of) >= 0 {
+		if !found || h == nil || h.gone || f.TopicID() != h.id || b.store.Log(of).Place() == f.Place() || b.moving(of) >= 0 {
 			if b.dirs[f.Place()].why == "" {
 				out.Mark("broker.future-log-dropped")
 				b.store.Delete(now, id, out)
 			}
 			continue
 		}
-		out.Mark("broker.move-resumes")
-		b.moves = append(b.moves, move{log: of, tp: h.tp, to: f.Place(), then: -1, future: id, stage: moveMaking, nextAt: core.Never})
+		m := move{log: of, tp: h.tp, to: f.Place(), then: -1, future: id, stage: moveMaking, nextAt: core.Never}
+		if f.Offline() != "" {
+			m.stage = moveLeaving
+		} else {
+			out.Mark("broker.move-resumes")
+		}
+		b.moves = append(b.moves, m)
 	}
 	b.stepMoves(now, out)
 }
@@ -243,9 +285,11 @@ func (b *Broker) moveChanged(now core.Now, c log.Change, out *core.Out) bool {
 		b.moveRead(now, m, c, out)
 		own = true
 	case c.What == log.Failed && own:
-		out.Mark("broker.move-failed")
-		b.note(now, core.Warn, "the move of "+name(m.tp)+" to "+b.dirs[m.to].path+" has failed: "+c.Note, out)
-		b.dropMove(now, at, out)
+		if m.stage != moveLeaving {
+			out.Mark("broker.move-failed")
+			b.note(now, core.Warn, "the move of "+name(m.tp)+" to "+b.dirs[m.to].path+" has failed: "+c.Note, out)
+		}
+		b.callOff(now, at, m.then, out)
 	case c.What == log.Failed && b.store.LostDir(b.store.Log(m.log).Place()) != "":
 		out.Mark("broker.move-left")
 		b.moves = slices.Delete(b.moves, at, at+1)
@@ -253,7 +297,7 @@ func (b *Broker) moveChanged(now core.Now, c log.Change, out *core.Out) bool {
 			b.checkDir(h)
 		}
 	case c.What == log.Failed:
-		b.dropMove(now, at, out)
+		b.callOff(now, at, m.then, out)
 	case c.What == log.Unswapped:
 		if m.stage == moveSwapping {
 			m.stage, m.near = moveTelling, false
@@ -293,9 +337,17 @@ func (b *Broker) stepMoves(now core.Now, out *core.Out) {
 	if !b.copies() {
 		return
 	}
+	for i := 0; i < len(b.moves); i++ {
+		if b.moves[i].stage == moveLeaving && b.leaveMove(now, i, out) {
+			i = -1 // others may have gone with it, or come
+		}
+	}
 	busy := 0
 	for i := range b.moves {
 		m := &b.moves[i]
+		if m.stage == moveLeaving {
+			continue
+		}
 		if m.stage == moveWaiting && busy < MovesAtOnce {
 			b.beginMove(now, m, out)
 		}

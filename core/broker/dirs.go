@@ -182,6 +182,35 @@ func (b *Broker) chooseTwins(now core.Now, out *core.Out) {
 	}
 }
 
+// passOver leaves a log alone that was found where the metadata do not have the replica, if they have it in a directory that cannot be read
+// now: the replica is taken to be there, and offline, as Apache Kafka takes it. What was found may be what a directory that failed
+// has kept while the replica was moved out of it, or made anew elsewhere, and has gone on. Whoever served that would do without what was
+// acknowledged since, and the epoch that it is led in would have it win when the other one is back. A move that was told and had not come to its
+// end is not to be told from this. An operator who takes the directory out of log.dirs says that nothing is left in it.
+func (b *Broker) passOver(now core.Now, out *core.Out) {
+	for _, id := range slices.Clone(b.store.IDs()) {
+		l := b.store.Log(id)
+		tp := l.Partition()
+		x := b.img.Partition(tp.Topic, tp.Partition)
+		if !b.hostsHere(x) || !b.belongs(l) || b.dirs[l.Place()].why != "" || !b.unreadable(b.directoryIn(x)) {
+			continue
+		}
+		out.Mark("broker.log-passed-over")
+		b.note(now, core.Warn, b.dirs[l.Place()].path+"/"+name(tp)+" is not used: the replica is in another log directory, which cannot be read", out)
+		b.store.Aside(id)
+	}
+}
+
+// unreadable reports whether a directory of the metadata may be among those that cannot be read. Of most of these no id is known.
+func (b *Broker) unreadable(id core.TopicID) bool {
+	if id.IsZero() || id == dirUnassigned || id == dirLost || id == dirDamaged {
+		return false
+	}
+	there := func(d logDir) bool { return d.data && d.why == "" && d.id == id }
+	perhaps := func(d logDir) bool { return d.data && d.why != "" && (d.id == id || d.id.IsZero()) }
+	return !slices.ContainsFunc(b.dirs, there) && slices.ContainsFunc(b.dirs, perhaps)
+}
+
 // checkDir has the controller told where a replica is, if the metadata say something else.
 func (b *Broker) checkDir(h *hosted) {
 	if h.dirQueued || h.gone || !b.dirDiffers(h) {

@@ -123,7 +123,11 @@ func (s *script) command() string {
 		}
 		return ""
 	case "release":
-		w.release()
+		var kinds []core.EffectKind
+		for _, a := range s.d.CmdArgs {
+			kinds = append(kinds, effectNamed(s.t, a.Key))
+		}
+		w.release(kinds...)
 		return ""
 	case "fail":
 		w.fail[effectNamed(s.t, s.d.CmdArgs[0].Key)] = core.IOError

@@ -149,10 +149,16 @@ func (w *world) done(e core.Effect, err core.Errno, n int64, data []byte) {
 	}
 }
 
-// release carries out what was held.
-func (w *world) release() {
+// release carries out what was held, of some kinds or of all.
+func (w *world) release(kinds ...core.EffectKind) {
 	hold := w.hold
-	w.hold, w.held = nil, map[core.EffectKind]bool{}
+	w.hold = nil
+	if len(kinds) == 0 {
+		w.held = map[core.EffectKind]bool{}
+	}
+	for _, kind := range kinds {
+		delete(w.held, kind)
+	}
 	for _, e := range hold {
 		w.carryOut(e)
 	}

@@ -12,7 +12,7 @@ type standing uint8
 const (
 	current standing = iota // the log of the partition: it is found by name
 	future                  // a copy of it that is being made in another directory (KIP-113)
-	twin                    // a second one of that name, in another directory than the first: see Choose
+	twin                    // a second one of that name, in another directory than the first: see Choose, Aside
 )
 
 // Future reports whether the log is a copy that is being made, to replace that of its partition.
@@ -59,6 +59,13 @@ func (s *Store) Choose(id LogID) {
 	core.Must(ok, "a twin has another one beside it")
 	s.change(s.logs[was], twin)
 	s.change(l, current)
+}
+
+// Aside has a log no longer found by name: it stays as it is, a twin of one that is elsewhere and that the caller makes known (CreateIn).
+func (s *Store) Aside(id LogID) {
+	l := s.live(id)
+	core.Must(l != nil && l.as == current && l.move == moveNone, "the log of a partition is set aside")
+	s.change(l, twin)
 }
 
 // change gives a log another standing.
