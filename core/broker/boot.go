@@ -266,6 +266,9 @@ func (b *Broker) bootStep(now core.Now, out *core.Out) (went bool) {
 		if self := b.img.Broker(b.cfg.NodeID); b.life.epoch < 0 || self == nil || self.Epoch != b.life.epoch {
 			return false
 		}
+		if slices.ContainsFunc(b.abandoned(), func(id log.LogID) bool { return !b.store.Quiet(id) }) {
+			return false
+		}
 		b.hostAll(now, out)
 	case stagePartitions:
 		if b.parts.opening > 0 {
@@ -312,6 +315,12 @@ func (b *Broker) hostAll(now core.Now, out *core.Out) {
 		out.Mark("broker.stray-directory")
 		b.note(now, core.Warn, "set aside "+tp.Topic+"-"+strconv.Itoa(int(tp.Partition))+": the metadata know no such partition", out)
 		b.store.Stray(now, id, out)
+	}
+	for _, id := range b.abandoned() {
+		tp := b.store.Log(id).Partition()
+		if _, found := b.store.Find(tp); !found && b.store.Promote(id, out) {
+			b.note(now, core.Warn, "the log directory of "+name(tp)+" is gone: what was copied of it to "+b.dirs[b.store.Log(id).Place()].path+" takes its place", out)
+		}
 	}
 	for t := range b.img.Topics() {
 		b.host(now, t, out)

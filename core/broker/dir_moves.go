@@ -243,6 +243,25 @@ func (b *Broker) resumeMoves(now core.Now, out *core.Out) {
 	b.stepMoves(now, out)
 }
 
+// abandoned lists the future logs that take the place of a log that is gone, at the start: the metadata have the replica there already, which
+// they are told when all was copied once; every directory can be read; and in none is the log. An operator has taken its directory out of
+// log.dirs, or emptied it. Apache Kafka does so too, even if a directory cannot be read (KAFKA-16082).
+func (b *Broker) abandoned() (list []log.LogID) {
+	if slices.ContainsFunc(b.dirs, func(d logDir) bool { return d.data && d.why != "" }) {
+		return nil
+	}
+	for _, id := range b.store.Futures() {
+		l := b.store.Log(id)
+		tp := l.Partition()
+		x := b.img.Partition(tp.Topic, tp.Partition)
+		of, found := b.store.Find(tp)
+		if b.hostsHere(x) && l.Online() && b.belongs(l) && b.directoryIn(x) == b.dirOf(id) && !(found && b.belongs(b.store.Log(of))) {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
 // movesNext is when a move has something to do by itself.
 func (b *Broker) movesNext() core.Time {
 	next := core.Never

@@ -120,6 +120,29 @@ func (s *Store) Replace(now core.Now, id LogID, out *core.Out) AppendError {
 	return AppendOK
 }
 
+// Promote has a future log be the log of its partition, which has none: the directory of the one that it was a copy of is gone. It gets the name;
+// Loaded says when that is durable. What was not copied is lost. It reports false if something of it is under way: the caller comes again.
+func (s *Store) Promote(id LogID, out *core.Out) bool {
+	f := s.live(id)
+	core.Must(f != nil && f.as == future && f.state == online && !s.taken(f.p), "a future log is promoted where there is no other")
+	if !s.Quiet(id) || s.finalTaken(f) {
+		return false
+	}
+	out.Mark("log.promoted")
+	s.change(f, current)
+	f.state, f.made, f.orphan = creating, created{begun: true, topic: true}, false
+	from := f.dir
+	f.dir = s.finalDir(f)
+	out.Rename(s.start(f, op{kind: opMove}), from, f.dir)
+	return true
+}
+
+// Quiet reports whether a log is online, all of it is durable, and nothing that goes by the name of its directory is under way.
+func (s *Store) Quiet(id LogID) bool {
+	l := s.live(id)
+	return l != nil && l.state == online && l.cut == nil && l.moveQuiet() && l.inFlight == 0
+}
+
 // CancelReplace ends a swap that has not come beyond its first stage. It reports false if it has.
 func (s *Store) CancelReplace(id LogID) bool {
 	f := s.live(id)
@@ -209,6 +232,10 @@ func (s *Store) adopt(now core.Now, f, c *Log, out *core.Out) {
 
 // moveNamed is reached when the rename of a future log's directory is done, and when it is durable.
 func (s *Store) moveNamed(now core.Now, f *Log, out *core.Out) {
+	if f.state == creating { // it is promoted
+		out.SyncDir(s.start(f, op{kind: opParent}), s.dirs[f.place].path)
+		return
+	}
 	c := s.replaces(f)
 	if c == nil || f.move == moveNone { // it was given up, or has failed
 		return
