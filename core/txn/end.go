@@ -50,11 +50,14 @@ func (s *State) End(env Env, e *Ending) Answer {
 	return s.refuse(t, wire.InvalidTxnState)
 }
 
-// endBumping decides EndTxn of version 2. The epoch tells whether it is a first request or a retry.
+// endBumping decides EndTxn of version 2. The epoch tells whether it is a first request or a retry. It is a retry only if an end
+// has raised the epoch: one that an InitProducerId has raised belongs to whoever asked for that, even if that one has ended
+// a transaction since and, following an older version, kept its epoch. Apache Kafka 4.3.1 gives it to the fenced one too.
 func (s *State) endBumping(env Env, t *transaction, e *Ending) Answer {
 	now := &t.stored
+	byEnd := now.ClientVersion >= 2
 	rotated := now.Previous == e.Producer.ID && e.Producer.Epoch == s.cfg.EpochLast && now.Producer.Epoch == 0 && now.Producer.ID != now.Previous
-	retry := rotated || now.Producer.ID == e.Producer.ID && int(now.Producer.Epoch) == int(e.Producer.Epoch)+1
+	retry := byEnd && (rotated || now.Producer.ID == e.Producer.ID && int(now.Producer.Epoch) == int(e.Producer.Epoch)+1)
 	if now.Producer.ID != e.Producer.ID && !rotated {
 		return s.refuse(t, wire.InvalidProducerIDMapping)
 	}

@@ -90,6 +90,11 @@ func (p *player) ended(x told) {
 	if x.a.Producer.ID != None {
 		require.True(p.t, x.a.Producer.ID > x.from.ID || x.a.Producer.Epoch > x.from.Epoch, "the epoch of an end with a bump is a new one")
 		p.decided(x.e.ID, x.from, want)
+		require.True(p.t, slices.ContainsFunc(p.log.records[:p.durable], func(r shard.Record) bool {
+			id, _ := parseKey(r.Key)
+			s, ok := parseStored(r.Value)
+			return ok && id == x.e.ID && s.Status == want && s.ClientVersion >= 2 && s.Producer == x.from.bumped()
+		}), "%v was given the epoch that its own end raised", x.from)
 		return
 	}
 	found := false // without bumps one epoch has many transactions: one of them ended so
