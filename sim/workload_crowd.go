@@ -13,7 +13,8 @@ import (
 
 // crowd is many idempotent producers in one process, which do what a correct one may do but ours seldom does: a batch
 // is sent twice at once over two connections, again after its answer, again after a connection that ended right behind
-// it; sequences begin just below the number at which they wrap. Each is bound to one partition.
+// it; sequences begin just below the number at which they wrap. Each is bound to one partition. Another life of the process
+// has other producers: it does not know what the last one had sent.
 type crowd struct {
 	r       *run
 	entity  uint64
@@ -52,7 +53,7 @@ func (r *run) newCrowd(entity uint64) *crowd {
 		if r.cfg.topology.many() && t.removable { // a copy that begins anew above all that a producer has sent does not know it
 			continue
 		}
-		m := crowder{pid: 1<<40 + int64(i), at: core.TopicPartition{Topic: t.name, Partition: int32(v>>8&0xff) % t.partitions}, base: -1, answered: true}
+		m := crowder{pid: 1<<40 + int64(entity&0xffff)<<20 + int64(i), at: core.TopicPartition{Topic: t.name, Partition: int32(v>>8&0xff) % t.partitions}, base: -1, answered: true}
 		if v>>16&1 == 1 {
 			m.seq = math.MaxInt32 - int32(v>>17&7)
 		}

@@ -41,3 +41,20 @@ func TestWorkloadIsSaid(t *testing.T) {
 	c.Nodes = [2]int{3, 3}
 	require.Contains(t, c.report(make([]*Result, 1)).Zero, "coordinator-moved")
 }
+
+// A crowd that is killed has forgotten the sequences of its producers: its next life is other producers.
+func TestLivesOfTheCrowd(t *testing.T) {
+	opt := Options{Workload: ExactlyOnce}
+	r := &run{w: NewWorld(NewKeyed(1)), opt: &opt, oracle: NewOracle()}
+	r.cfg = drawConfig(r.w.Choices, &opt)
+	r.cfg.crowd = 30
+	seen := map[int64]bool{}
+	for life := range uint64(3) {
+		c := r.newCrowd(8<<16 | life)
+		require.Len(t, c.members, 30)
+		for _, m := range c.members {
+			require.False(t, seen[m.pid], "producer %d", m.pid)
+			seen[m.pid] = true
+		}
+	}
+}
