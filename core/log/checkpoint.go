@@ -295,6 +295,9 @@ func (s *Store) pointWritten(now core.Now, at int, kind pointKind, err core.Errn
 		s.pointed(l, out)
 		s.cutReady(now, l, out)
 		s.beginCreate(l, out)
+		if kind == pointRecovery && l.move == moveAdopt && !s.stop.on { // a stop leaves the two as they are
+			s.moveStep(now, l, out)
+		}
 	}
 	s.stopStep(now, out)
 }

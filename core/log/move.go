@@ -15,7 +15,7 @@ import (
 //	drain    the log takes no appends any more, and the future log is filled until both have one end; what is in flight ends, and both
 //	         are durable
 //	adopt    the future log gets what batches do not tell: epochs in which nothing was written, older batches of its producers,
-//	         and rolls, so that a snapshot of the producers is in its files
+//	         and rolls, so that a snapshot of the producers is in its files; and its recovery point is written, as high as the log's
 //	rename   its directory gets the name of the partition, and that is made durable
 //	yield    it is the partition's log from here on, and is read; the old one is given up, its directory renamed for deletion
 //	(end)    that is durable: it takes appends
@@ -201,7 +201,7 @@ func (s *Store) moveStep(now core.Now, l *Log, out *core.Out) {
 		s.adopt(now, f, c, out)
 		s.moveStep(now, f, out)
 	case moveAdopt:
-		if !f.moveQuiet() || f.inFlight > 0 {
+		if !f.moveQuiet() || f.inFlight > 0 || !s.vouched(f, c, out) {
 			return
 		}
 		f.move = moveRename
@@ -209,6 +209,19 @@ func (s *Store) moveStep(now core.Now, l *Log, out *core.Out) {
 		f.dir = s.finalDir(f)
 		out.Rename(s.start(f, op{kind: opMove}), from, f.dir)
 	}
+}
+
+// vouched reports whether the recovery point of a future log is written and not below that of the log that it replaces, and has it
+// written if not. What was vouched for would else, after a crash and a bad read, look like the torn end of the new log, and be cut.
+func (s *Store) vouched(f, c *Log, out *core.Out) bool {
+	want := min(c.saved[pointRecovery], f.recoveryPoint())
+	if f.saved[pointRecovery] >= want {
+		return true
+	}
+	if !s.dirs[f.place].points[pointRecovery].writing || f.saving[pointRecovery] < want {
+		s.writePoint(f.place, pointRecovery, out)
+	}
+	return false
 }
 
 // adopt gives a future log what it could not learn of the batches.

@@ -233,3 +233,24 @@ func TestRestartOfFutureLogEndsAtAnyMoment(t *testing.T) {
 	require.Positive(t, orphans)
 	require.Greater(t, known, orphans)
 }
+
+// A log that has moved is as safe from a cut as it was: its recovery point counts before its directory does.
+func TestMoveKeepsTheRecoveryPoint(t *testing.T) {
+	x := newMoveRig(t)
+	for n := range 3 {
+		x.append(7, int32(2*n))
+	}
+	x.w.s.writePoint(0, pointRecovery, &x.w.out)
+	x.settle()
+	was := x.log().saved[pointRecovery]
+	require.Positive(t, int64(was))
+	future := x.begun()
+	x.fill(future)
+	require.Less(t, x.w.s.Log(future).saved[pointRecovery], was, "nobody has written it yet")
+	x.swap(future)
+	require.GreaterOrEqual(t, x.log().saved[pointRecovery], was)
+	rows, ok := parseCheckpoint(x.w.root.platter["e"].entries["recovery-point-offset-checkpoint"].data)
+	require.True(t, ok)
+	row, _ := rowOf(rows, Partition{Topic: "t"})
+	require.GreaterOrEqual(t, row, was)
+}
