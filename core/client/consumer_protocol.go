@@ -29,21 +29,11 @@ func (c *Consumer) beatConsumer(now core.Now, out *core.Out) {
 		c.pool.WakeAt(g.retryAt)
 		return
 	}
-	if g.state != outside {
-		if over := g.aliveAt.After(o.SessionTime); now.Mono >= over {
-			out.Mark("client.group-session-expired")
-			g.why = Failure{Errno: core.TimedOut, Text: "no heartbeat of group " + o.ID + " was answered for the session's time"}
-			c.lose(now)
-			return
-		} else {
-			c.pool.WakeAt(over)
-		}
-		if !g.beating && now.Mono < g.beatAt {
-			c.pool.WakeAt(g.beatAt)
-			return
-		}
-	}
 	if g.beating {
+		return
+	}
+	if g.state != outside && now.Mono < g.beatAt {
+		c.pool.WakeAt(g.beatAt)
 		return
 	}
 	to := c.coordinator(now, o.ID, coordinator, out)
@@ -75,7 +65,7 @@ func (c *Consumer) beatConsumer(now core.Now, out *core.Out) {
 	}
 	g.saying = slices.Clone(g.owned)
 	c.lastAsk++
-	g.beating, g.request, g.beatAt = true, c.lastAsk, now.Mono.After(o.HeartbeatTime)
+	g.beating, g.request, g.sentAt, g.beatAt = true, c.lastAsk, now.Mono, now.Mono.After(o.HeartbeatTime)
 	c.pool.Send(now, to, link.Ask{Kind: askConsumerBeat, A: g.request}, q, min(c.opt.RequestTime, o.SessionTime), out)
 }
 
@@ -141,7 +131,7 @@ func (c *Consumer) beatenConsumer(now core.Now, r *link.Reply, out *core.Out) {
 		return
 	}
 	g.fails, g.why, g.full = 0, Failure{}, false
-	g.said, g.aliveAt = g.saying, now.Mono
+	g.said, g.aliveAt, g.counted = g.saying, now.Mono, g.sentAt
 	g.generation = resp.MemberEpoch
 	if resp.HeartbeatIntervalMillis > 0 {
 		g.beatAt = now.Mono.After(min(core.Millis(int64(resp.HeartbeatIntervalMillis)), c.opt.Group.HeartbeatTime))
@@ -224,6 +214,9 @@ func (c *Consumer) leaveConsumer(now core.Now, out *core.Out) {
 // tendConsumer does what can be done now for a member of the consumer protocol.
 func (c *Consumer) tendConsumer(now core.Now, out *core.Out) {
 	g := &c.group
+	if g.state != outside && c.sessionOver(now, out) { // first: what it was about to give back may be another's by now
+		return
+	}
 	if g.state == revoking {
 		c.revoke(now, out)
 	}

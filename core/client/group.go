@@ -79,6 +79,8 @@ type member struct {
 	beating bool
 	beatAt  core.Time
 	aliveAt core.Time // the last sign that the coordinator counts us in
+	sentAt  core.Time // when the last heartbeat was sent
+	counted core.Time // and the last one of this membership that was answered as a member's; 0: none
 
 	leads    bool
 	returned bool            // and the assignment is that of our former life
@@ -139,6 +141,10 @@ func (c *Consumer) Gone() bool { return c.group.state == gone }
 
 // Member is what the group calls this consumer, and the generation that it belongs to; -1 if none.
 func (c *Consumer) Member() (id string, generation int32) { return c.group.id, c.group.generation }
+
+// Counted is when the last heartbeat was sent, by the consumer's clock, that the coordinator has answered as a member's, in
+// the generation or under the member id that Member tells; 0 if none was. Before it the member cannot have been expelled.
+func (c *Consumer) Counted() core.Time { return c.group.counted }
 
 // isMember reports whether the consumer is to be one.
 func (c *Consumer) isMember() bool { return len(c.opt.Group.Topics) > 0 }
@@ -231,7 +237,7 @@ func (c *Consumer) lose(now core.Now) {
 		c.remove(at)
 	}
 	g.said, g.target, g.targeted = nil, nil, false
-	g.owned, g.revoked, g.members, g.generation, g.leads, g.beating, g.request = nil, nil, nil, -1, false, false, 0
+	g.owned, g.revoked, g.members, g.generation, g.leads, g.beating, g.request, g.counted = nil, nil, nil, -1, false, false, 0, 0
 	if g.state != leaving {
 		g.state = outside
 	}
@@ -301,7 +307,7 @@ func (c *Consumer) joined(now core.Now, r *link.Reply, out *core.Out) {
 		c.failedGroup(now, wire.InconsistentGroupProtocol, 0, "JoinGroup", out)
 		return
 	}
-	g.id, g.generation, g.protocol, g.aliveAt = resp.MemberID, resp.Generation, protocol, now.Mono
+	g.id, g.generation, g.protocol, g.aliveAt, g.counted = resp.MemberID, resp.Generation, protocol, now.Mono, 0
 	g.leads, g.members = resp.LeaderID == resp.MemberID, nil
 	g.returned = resp.SkipAssignment
 	if !g.leads || g.returned {
@@ -469,18 +475,24 @@ func (c *Consumer) revoke(now core.Now, out *core.Out) {
 	c.join(now, out)
 }
 
-// beat sends a heartbeat when one is due, and gives up a session that the coordinator must have ended.
+// sessionOver gives up a session that the coordinator must have ended, and reports that it has.
+func (c *Consumer) sessionOver(now core.Now, out *core.Out) bool {
+	g, o := &c.group, &c.opt.Group
+	over := g.aliveAt.After(o.SessionTime)
+	if now.Mono < over {
+		c.pool.WakeAt(over)
+		return false
+	}
+	out.Mark("client.group-session-expired")
+	g.why = Failure{Errno: core.TimedOut, Text: "no heartbeat of group " + o.ID + " was answered for the session's time"}
+	c.lose(now)
+	return true
+}
+
+// beat sends a heartbeat when one is due.
 func (c *Consumer) beat(now core.Now, out *core.Out) {
 	g, o := &c.group, &c.opt.Group
-	if over := g.aliveAt.After(o.SessionTime); now.Mono >= over {
-		out.Mark("client.group-session-expired")
-		g.why = Failure{Errno: core.TimedOut, Text: "no heartbeat of group " + o.ID + " was answered for the session's time"}
-		c.lose(now)
-		return
-	} else {
-		c.pool.WakeAt(over)
-	}
-	if g.beating {
+	if c.sessionOver(now, out) || g.beating {
 		return
 	}
 	if now.Mono < g.beatAt {
@@ -502,7 +514,7 @@ func (c *Consumer) beat(now core.Now, out *core.Out) {
 	if o.Instance != "" {
 		q.InstanceID = kmsg.StringPtr(o.Instance)
 	}
-	g.beating, g.beatAt = true, now.Mono.After(o.HeartbeatTime)
+	g.beating, g.sentAt, g.beatAt = true, now.Mono, now.Mono.After(o.HeartbeatTime)
 	c.pool.WakeAt(g.beatAt)
 	c.pool.Send(now, to, link.Ask{Kind: askBeat, A: uint64(uint32(g.generation))}, &q, min(c.opt.RequestTime, o.SessionTime), out)
 }
@@ -520,9 +532,9 @@ func (c *Consumer) beaten(now core.Now, r *link.Reply, out *core.Out) {
 	}
 	switch {
 	case ok && code == wire.None:
-		g.aliveAt = now.Mono
+		g.aliveAt, g.counted = now.Mono, g.sentAt
 	case code == wire.RebalanceInProgress:
-		g.aliveAt = now.Mono
+		g.aliveAt, g.counted = now.Mono, g.sentAt
 		if g.state == stable {
 			c.rebalance(now, out)
 		}
