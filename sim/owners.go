@@ -59,10 +59,47 @@ func (a *reading) belongings(list []client.Tiding) {
 // noLonger takes a partition from what a member owns: it gave it up, or it has lost it.
 func (a *reading) noLonger(p core.TopicPartition, gave bool) {
 	if gave && slices.Contains(a.argued, p) && !a.r.cfg.Set.Lossy() {
-		a.r.oracle.fail("I46", "group %s: %s-%d was given to another before the member that had it gave it up", a.group, p.Topic, p.Partition)
+		if !a.consumer {
+			a.robbed(p)
+		} else {
+			a.accused = append(a.accused, accusation{p, a.r.w.now})
+		}
 	}
 	is := func(o core.TopicPartition) bool { return o == p }
 	a.owned, a.argued, a.giving = slices.DeleteFunc(a.owned, is), slices.DeleteFunc(a.argued, is), slices.DeleteFunc(a.giving, is)
+}
+
+func (a *reading) robbed(p core.TopicPartition) {
+	a.r.oracle.fail("I46", "group %s: %s-%d was given to another before the member that had it gave it up", a.group, p.Topic, p.Partition)
+}
+
+// accusation is a partition that a member of the consumer protocol gave up when another had been given it already. It may have been
+// expelled by then without knowing it: it goes on for its own session's time, which may be longer than the coordinator's, and
+// while it leaves it sends no heartbeats at all. But if a heartbeat that it sent later is answered as a member's, it was none of that.
+type accusation struct {
+	p  core.TopicPartition
+	at core.Time // of the world
+}
+
+// heard looks what the coordinator thinks of the member.
+func (a *reading) heard(now core.Now) {
+	if _, generation := a.c.Member(); generation < 0 {
+		a.counted, a.countedAt, a.accused = 0, 0, nil
+		return
+	}
+	if at := a.c.Counted(); at != a.counted {
+		a.counted, a.countedAt = at, a.r.w.now-(now.Mono-at)
+		a.tried()
+	}
+}
+
+// tried judges the accusations once a heartbeat of the member was answered.
+func (a *reading) tried() {
+	for _, x := range a.accused {
+		if a.countedAt > x.at {
+			a.robbed(x.p)
+		}
+	}
 }
 
 // givenUp looks which of the partitions that a member of the consumer protocol was told to give up it reads no more.

@@ -147,40 +147,42 @@ func (a *producing) drain() {
 
 // reading owns a consumer, by offset or in a group.
 type reading struct {
-	r        *run
-	group    string    // whose member it is, or empty
-	place    int       // which of its members
-	instance string    // its instance id, if it is static
-	stay     core.Time // how long it stays in the group; then when it leaves of its own
-	leaving  bool
-	owned    []core.TopicPartition
-	toldAt   int64
-	argued   []core.TopicPartition // owned here, and another was given them meanwhile
-	number   int                   // at the oracle
-	consumer bool                  // a member by the consumer protocol
-	rolls    bool                  // of a group that may be of either, at any time
-	giving   []core.TopicPartition // what it was told to give up, and reads still
-	entity   uint64
-	c        *client.Consumer
-	topics   []int // by offset: what it reads
-	next     core.Time
-	pause    core.Time
-	limit    int
-	audit    bool
-	booted   bool
-	at       []core.TopicPartition
-	atEnd    bool
-	got      int
-	gotAt    core.Time // of the world: when it last read a record
-	errors   int
-	stepped  core.Time // of the world: when it last looked
-	exit     bool      // the group refuses it: its process ends, and is started again
+	r         *run
+	group     string    // whose member it is, or empty
+	place     int       // which of its members
+	instance  string    // its instance id, if it is static
+	stay      core.Time // how long it stays in the group; then when it leaves of its own
+	leaving   bool
+	owned     []core.TopicPartition
+	toldAt    int64
+	argued    []core.TopicPartition // owned here, and another was given them meanwhile
+	number    int                   // at the oracle
+	consumer  bool                  // a member by the consumer protocol
+	rolls     bool                  // of a group that may be of either, at any time
+	giving    []core.TopicPartition // what it was told to give up, and reads still
+	accused   []accusation
+	counted   core.Time // of its clock: when it sent the last heartbeat that was answered as a member's
+	countedAt core.Time // the same of the world, about
+	entity    uint64
+	c         *client.Consumer
+	topics    []int // by offset: what it reads
+	next      core.Time
+	pause     core.Time
+	limit     int
+	audit     bool
+	booted    bool
+	at        []core.TopicPartition
+	atEnd     bool
+	got       int
+	gotAt     core.Time // of the world: when it last read a record
+	errors    int
+	stepped   core.Time // of the world: when it last looked
+	exit      bool      // the group refuses it: its process ends, and is started again
 }
 
 func (a *reading) Next() core.Time { return min(a.next, a.stay, a.c.Next()) }
 
 func (a *reading) Step(now core.Now, ev *core.Event, out *core.Out) {
-	a.stepped = a.r.w.now
 	if a.c.Mine(ev) {
 		a.c.Step(now, ev, out)
 	}
@@ -196,6 +198,7 @@ func (a *reading) Step(now core.Now, ev *core.Event, out *core.Out) {
 			a.c.Assign(now, client.Start{From: client.FromEarliest}, out, a.at...)
 		}
 	}
+	a.heard(now)
 	a.tidings()
 	if ev.Kind == core.Frame { // something may have come: it is looked at a little later
 		a.next = min(a.next, now.Mono+a.pause)

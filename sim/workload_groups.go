@@ -101,15 +101,19 @@ type tools struct {
 	there  []presence // the members when the reset was asked for
 }
 
-// presence is a member in a generation. If it is still in it when more than a session has passed, it was never out of it.
+// presence is a member in a generation. If a heartbeat that it sends later is answered in it, it was never out of it.
 type presence struct {
 	m          *reading
 	id         string
 	generation int32
 }
 
-// presenceTime is that time: no member believes in a generation for longer without the coordinator's word.
+// presenceTime is how long such a heartbeat is waited for. That a member believes in its generation says nothing: it does so for its own
+// session's time, and while it waits for the answer to a SyncGroup, which a broker that lost power never gives, for longer.
 const presenceTime = 8 * core.Second
+
+// presenceSlack is what the clocks of the world and of a member may differ by over a request.
+const presenceSlack = core.Second
 
 type toolStep uint8
 
@@ -199,7 +203,7 @@ func (t *tools) answered(now core.Now, a *client.Answer, out *core.Out) {
 		case o.Fate == client.Did:
 			t.r.deed(deedReset)
 			if len(t.there) > 0 {
-				t.r.suspects = append(t.r.suspects, suspect{t.r.w.now + presenceTime, t.group, t.there})
+				t.r.suspects = append(t.r.suspects, suspect{t.r.w.now, t.group, t.there})
 			}
 		case !t.empty && o.Failure.Code == wire.UnknownMemberID:
 			t.r.deed(deedRefused)
@@ -232,24 +236,27 @@ func (t *tools) members() (list []presence) {
 
 // suspect is a reset that was taken, though the group may have had members all the time.
 type suspect struct {
-	due   core.Time // of the world
+	at    core.Time // of the world: when it was taken
 	group string
 	there []presence
 }
 
-// judgeSuspects looks whether a member of then is still in its generation, and no process that is paused: then the reset should
-// have been refused (I49).
+// judgeSuspects looks whether a member of then is still in its generation, by the coordinator's word: then the reset should have been
+// refused (I49).
 func (r *run) judgeSuspects() {
-	for len(r.suspects) > 0 && r.suspects[0].due <= r.w.now {
+	for len(r.suspects) > 0 && r.suspects[0].at+presenceTime <= r.w.now {
 		x := r.suspects[0]
 		r.suspects = r.suspects[1:]
 		for _, p := range x.there {
-			if id, generation := p.m.c.Member(); r.current(p.m) && id == p.id && generation == p.generation && p.m.stepped >= x.due-core.Second {
+			if id, generation := p.m.c.Member(); r.current(p.m) && id == p.id && generation == p.generation && p.m.wasIn(x.at) {
 				r.oracle.fail("I49", "group %s: its offsets were reset, though member %s was in generation %d before and after", x.group, id, generation)
 			}
 		}
 	}
 }
+
+// wasIn reports whether a heartbeat that the member sent after an instant of the world was answered as a member's.
+func (a *reading) wasIn(at core.Time) bool { return a.countedAt >= at+presenceSlack }
 
 // reorder makes another replica of a coordinator's partition the preferred one. The replicas stay the same, so nothing is copied.
 func (t *tools) reorder(now core.Now, a *client.Answer, v uint64, out *core.Out) {

@@ -1,0 +1,41 @@
+package sim
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"klamm/core"
+)
+
+// A member that gives up what another has already is the coordinator's fault only if it is a member still: its next heartbeat says so.
+func TestRobbedMember(t *testing.T) {
+	p := core.TopicPartition{Topic: "t", Partition: 1}
+	for _, c := range []struct {
+		name      string
+		consumer  bool
+		countedAt core.Time
+		rejects   bool
+	}{
+		{"its last heartbeat was sent before", true, 4 * core.Second, false},
+		{"none was answered", true, 0, false},
+		{"a later one was answered", true, 6 * core.Second, true},
+		{"a generation of all members ended", false, 0, true},
+	} {
+		r := &run{w: &World{}, oracle: NewOracle()}
+		r.w.now = 5 * core.Second
+		a := &reading{r: r, consumer: c.consumer, owned: []core.TopicPartition{p}, argued: []core.TopicPartition{p}}
+		a.noLonger(p, true)
+		a.countedAt = c.countedAt
+		a.tried()
+		require.Equal(t, c.rejects, r.oracle.Rule == "I46", c.name)
+	}
+}
+
+// Only a heartbeat that was sent after a reset, and was answered, says that the group was not without members.
+func TestPresentMember(t *testing.T) {
+	at := 10 * core.Second
+	require.False(t, (&reading{}).wasIn(at), "it waits for its SyncGroup")
+	require.False(t, (&reading{countedAt: at - 1}).wasIn(at))
+	require.True(t, (&reading{countedAt: at + 2*core.Second}).wasIn(at))
+}
