@@ -16,7 +16,11 @@ type CompactedLog struct {
 	Read      int64         // when the audit ended
 	Retention int64         // delete.retention.ms on the clock of Read; None: it can't be told, as clocks jumped farther
 	Passes    []Pass
-	Copies    bool // each of several copies is cleaned by itself: what one has lost another may still have
+	// Committed is what readers with read_committed got: Seen during the run, and in the end. Complete says that the latter has come to the
+	// end of the log, no matter when.
+	Seen, Committed []Record
+	Complete        bool
+	Copies          bool // each of several copies is cleaned by itself: what one has lost another may still have
 }
 
 // KeyedRecord is a record of a compacted topic.
@@ -26,7 +30,18 @@ type KeyedRecord struct {
 	Key       int32
 	Tombstone bool
 	Sent      int64 // when the client was given it
+	Fate      KeyedFate
 }
+
+// KeyedFate says whether a record counts for its key.
+type KeyedFate uint8
+
+// The fates.
+const (
+	Counts   KeyedFate = iota // it belongs to no transaction, or to one that was committed
+	Aborted                   // its transaction was not committed
+	Doubtful                  // nobody was told
+)
 
 // Pass is a reader that went from one offset to another without a record in between.
 type Pass struct {
@@ -38,29 +53,59 @@ type Pass struct {
 // CheckCompacted decides what compaction may have removed. Whatever it did, a fold over what is left gives the same last value
 // for each key as one over all that was ever there (I67): the last record of a key is there, or it is a tombstone, and then it was
 // kept for as long as it had to be, and nothing older of the key is left (I70). A reader passes over nothing that is there when the
-// audit comes (I74).
+// audit comes (I74). Records whose transaction was aborted count for nothing, wherever they are: they take no value's place, and a reader
+// with read_committed is given the last committed value of each key and none of them (I75).
 func CheckCompacted(l *CompactedLog) (found []Violation) {
 	fail := func(id, format string, args ...any) {
 		if len(found) < violationsMax {
 			found = append(found, Violation{id, l.Partition.String(), fmt.Sprintf(format, args...)})
 		}
 	}
-	there := make(map[int64]Value, len(l.Final))
-	for _, r := range l.Final {
-		there[r.Offset] = r.Value
+	last := l.gone(l.Final, fail)
+	if l.Complete {
+		l.gone(l.Committed, fail)
 	}
-	first, last := map[int32]int64{}, map[int32]int64{} // offsets of a key's records that are there
+	l.dirty(fail)
+	slices.SortFunc(l.Final, func(a, b Record) int { return int(a.Offset - b.Offset) })
+	newest := func(offset int64) bool {
+		i, ok := slices.BinarySearchFunc(l.Records, offset, func(r KeyedRecord, o int64) int { return int(r.Offset - o) })
+		if !ok {
+			return false
+		}
+		_, buried := l.tombstone(&l.Records[i])
+		return l.Records[i].Fate == Counts && last[l.Records[i].Key] == offset && !buried
+	}
+	for _, p := range l.Passes {
+		i, _ := slices.BinarySearchFunc(l.Final, p.From, func(r Record, o int64) int { return int(r.Offset - o) })
+		for ; i < len(l.Final) && l.Final[i].Offset < p.To && p.At < l.Begun; i++ {
+			if r := l.Final[i]; !l.Copies || newest(r.Offset) {
+				fail("I74", "consumer %d went from %d to %d past offset %d, value %d, which was there later", p.Consumer, p.From, p.To, r.Offset, r.Value)
+			}
+		}
+	}
+	return found
+}
+
+// gone judges what is missing in one reader's view: the last record of each key that counts is there, or was deleted in time. It returns
+// the last offset of each key that may count.
+func (l *CompactedLog) gone(view []Record, fail func(id, format string, args ...any)) (last map[int32]int64) {
+	there := make(map[int64]bool, len(view))
+	for _, r := range view {
+		there[r.Offset] = true
+	}
+	first := map[int32]int64{} // offsets of a key's records that are there
+	last = map[int32]int64{}
 	for _, r := range l.Records {
-		if _, ok := there[r.Offset]; !ok {
+		if !there[r.Offset] || r.Fate == Aborted {
 			continue
 		}
-		if _, ok := first[r.Key]; !ok {
+		if _, ok := first[r.Key]; !ok && r.Fate == Counts {
 			first[r.Key] = r.Offset
 		}
 		last[r.Key] = r.Offset
 	}
 	for _, r := range l.Records {
-		if _, ok := there[r.Offset]; ok || r.Offset < l.Start {
+		if there[r.Offset] || r.Offset < l.Start || r.Fate != Counts {
 			continue
 		}
 		if at, ok := last[r.Key]; ok && at > r.Offset {
@@ -77,24 +122,24 @@ func CheckCompacted(l *CompactedLog) (found []Violation) {
 			fail("I70", "the last record of key %d, at offset %d or behind, is gone, and an older one at offset %d is there", r.Key, r.Offset, at)
 		}
 	}
-	slices.SortFunc(l.Final, func(a, b Record) int { return int(a.Offset - b.Offset) })
-	newest := func(offset int64) bool {
-		i, ok := slices.BinarySearchFunc(l.Records, offset, func(r KeyedRecord, o int64) int { return int(r.Offset - o) })
-		if !ok {
-			return false
+	return last
+}
+
+// dirty looks for what read_committed must not show (I75).
+func (l *CompactedLog) dirty(fail func(id, format string, args ...any)) {
+	aborted := map[Value]bool{}
+	for _, list := range [][]KeyedRecord{l.Records, l.Unplaced} {
+		for _, r := range list {
+			aborted[r.Value] = r.Fate == Aborted
 		}
-		_, buried := l.tombstone(&l.Records[i])
-		return last[l.Records[i].Key] == offset && !buried
 	}
-	for _, p := range l.Passes {
-		i, _ := slices.BinarySearchFunc(l.Final, p.From, func(r Record, o int64) int { return int(r.Offset - o) })
-		for ; i < len(l.Final) && l.Final[i].Offset < p.To && p.At < l.Begun; i++ {
-			if r := l.Final[i]; !l.Copies || newest(r.Offset) {
-				fail("I74", "consumer %d went from %d to %d past offset %d, value %d, which was there later", p.Consumer, p.From, p.To, r.Offset, r.Value)
+	for _, list := range [][]Record{l.Seen, l.Committed} {
+		for _, r := range list {
+			if aborted[r.Value] {
+				fail("I75", "value %d, at offset %d, was read with read_committed, and its transaction was aborted", r.Value, r.Offset)
 			}
 		}
 	}
-	return found
 }
 
 // tombstone finds the oldest tombstone that may have superseded a record, or that it is itself.
@@ -102,7 +147,7 @@ func (l *CompactedLog) tombstone(r *KeyedRecord) (t *KeyedRecord, ok bool) {
 	for _, list := range [][]KeyedRecord{l.Records, l.Unplaced} {
 		for i := range list {
 			x := &list[i]
-			if x.Tombstone && x.Key == r.Key && (x.Offset < 0 || x.Offset >= r.Offset) && (t == nil || x.Sent < t.Sent) {
+			if x.Tombstone && x.Fate != Aborted && x.Key == r.Key && (x.Offset < 0 || x.Offset >= r.Offset) && (t == nil || x.Sent < t.Sent) {
 				t = x
 			}
 		}

@@ -106,7 +106,7 @@ func (a *committedReader) poll(now core.Now, out *core.Out) bool {
 			if m.At != at {
 				continue
 			}
-			id, ok := readValue(m.Value)
+			id, ok := readID(&m)
 			if !ok {
 				r.oracle.fail("I06", "%s-%d offset %d: the bytes of record %s are wrong", at.Topic, at.Partition, m.Offset, name(id))
 				return false

@@ -67,7 +67,7 @@ func (a *writer) Step(now core.Now, ev *core.Event, out *core.Out) {
 		l.told = w.now
 	}
 	if state, _ := a.p.Txn(); state == client.TxnDead {
-		a.e.r.deed(deedFenced)
+		a.e.r.deedIn(ExactlyOnce, deedFenced)
 		a.end(checker.Unknown)
 		out.Exit(1)
 	}
@@ -83,7 +83,7 @@ func (a *writer) work(now core.Now, out *core.Out) {
 		a.next = core.Never
 		a.p.Abort(now, out)
 	case a.conf.deserts && a.txn >= 0 && a.left < a.conf.records/2:
-		r.deed(deedDeserted)
+		r.deedIn(ExactlyOnce, deedDeserted)
 		a.p.Close(now, out)
 		a.drain(now, out)
 		a.end(checker.Unknown)
@@ -93,7 +93,8 @@ func (a *writer) work(now core.Now, out *core.Out) {
 	case a.txn >= 0: // it ends, one way or the other
 		t := &a.e.txns[a.txn]
 		t.asked, a.next = r.w.now, core.Never
-		if t.commit = int(v&7) >= a.conf.aborts || r.stage >= stageCalm; t.commit {
+		calm := r.stage >= stageCalm && (r.cfg.Workload == ExactlyOnce || !a.calmed)
+		if t.commit = int(v&7) >= a.conf.aborts || calm; t.commit {
 			a.p.Commit(now, out)
 		} else {
 			a.p.Abort(now, out)
@@ -122,7 +123,11 @@ func (a *writer) burst(now core.Now, v uint64, out *core.Out) {
 		t := &r.cfg.Topics[a.conf.topics[int(x&0xff)%len(a.conf.topics)]]
 		rec := client.Record{Topic: t.name, Partition: int32(x>>8&0xff) % t.partitions}
 		id := r.oracle.Sent(a.number, t.name, r.w.now)
-		rec.Value = makeValue(id, int(x>>16&0xffff)*a.conf.size>>16)
+		if rec.Value = makeValue(id, int(x>>16&0xffff)*a.conf.size>>16); t.compacted.on {
+			keys := t.compacted
+			keys.keys *= 3 // so that the last record of a key is often one of a transaction that was aborted
+			keys.record(r.oracle, &rec, id, x>>20^x<<3)
+		}
 		a.e.txns[a.txn].ids = append(a.e.txns[a.txn].ids, id)
 		if a.p.Send(now, rec, out) == 0 {
 			r.oracle.Resolved(id, core.TopicPartition{}, -1, didNot, r.w.now)
@@ -132,7 +137,7 @@ func (a *writer) burst(now core.Now, v uint64, out *core.Out) {
 	}
 	a.next = now.Mono + a.conf.open*core.Time(v>>8&0xff)>>8
 	if v>>16&63 == 0 && r.stage < stageCalm { // for longer than the coordinator waits
-		r.deed(deedOverdue)
+		r.deedIn(ExactlyOnce, deedOverdue)
 		a.next = now.Mono + a.conf.lasts + 2*core.Second
 	}
 }
@@ -150,19 +155,21 @@ func (a *writer) drain(now core.Now, out *core.Out) {
 		t := &a.e.txns[a.txn]
 		switch {
 		case end.Commit && end.Fate == client.Did:
-			r.deed(deedCommitted)
+			r.deedIn(ExactlyOnce, deedCommitted)
+			r.deedIn(Compaction, deedKeysCommitted)
 			a.calmed = a.calmed || r.stage >= stageCalm && t.asked >= r.calmFrom
 			r.w.told(toldRecord)
 			a.end(checker.OK)
 		case end.Commit && end.Fate == client.DidNot: // it is aborted next
 			a.end(checker.Failed)
 		case end.Commit:
-			r.deed(deedDoubtful)
+			r.deedIn(ExactlyOnce, deedDoubtful)
 			t.denied = end.Failure.Code == wire.InvalidTxnState
 			a.end(checker.Unknown)
 		case end.Fate == client.Did:
 			if t.asked != core.Never {
-				r.deed(deedAborted)
+				r.deedIn(ExactlyOnce, deedAborted)
+				r.deedIn(Compaction, deedKeysAborted)
 			}
 			a.end(checker.OK)
 		default:
@@ -172,7 +179,7 @@ func (a *writer) drain(now core.Now, out *core.Out) {
 	}
 	if state, _ := a.p.Txn(); state == client.TxnSick {
 		a.end(checker.Unknown)
-		r.deed(deedSick)
+		r.deedIn(ExactlyOnce, deedSick)
 		a.p.Abort(now, out)
 	}
 }

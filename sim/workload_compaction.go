@@ -19,22 +19,26 @@ import (
 
 // The deeds.
 const (
-	deedSuperseded = iota // an acknowledged record was removed, and a newer one of its key is there
-	deedBuried            // a tombstone was removed
-	deedPassed            // a reader went over a gap that the cleaner had made
-	deedSwapSeen          // a broker was started on a directory with a swap that had begun
-	deedFollower          // a copy that does not lead was cleaned
-	deedInternal          // a log of the coordinators was cleaned
-	deedMarks             // from here on: the cleaner came to a mark of cleanMarks, in a run
+	deedSuperseded    = iota // an acknowledged record was removed, and a newer one of its key is there
+	deedBuried               // a tombstone was removed
+	deedPassed               // a reader went over a gap that the cleaner had made
+	deedSwapSeen             // a broker was started on a directory with a swap that had begun
+	deedFollower             // a copy that does not lead was cleaned
+	deedInternal             // a log of the coordinators was cleaned
+	deedKeysCommitted        // a transaction over the keys was committed
+	deedKeysAborted          // one was aborted on purpose
+	deedMarks                // from here on: the cleaner came to a mark of cleanMarks, in a run
 )
 
 // cleanMarks are paths of the cleaner that a campaign must have taken.
 func cleanMarks() []string {
-	return []string{"log.clean-given-up", "log.clean-map-full", "log.clean-throttled", "log.clean-large-batch", "log.clean-shell", "log.swap-completed", "log.swap-undone"}
+	return []string{"log.clean-given-up", "log.clean-map-full", "log.clean-throttled", "log.clean-large-batch", "log.clean-shell", "log.swap-completed", "log.swap-undone",
+		"log.clean-aborted", "log.clean-marker"}
 }
 
 func compactionDeeds() []deed {
-	list := []deed{{name: "superseded"}, {name: "tombstone-gone"}, {name: "gap-passed"}, {name: "swap-interrupted"}, {name: "follower-cleaned", cluster: true}, {name: "coordinator-cleaned"}}
+	list := []deed{{name: "superseded"}, {name: "tombstone-gone"}, {name: "gap-passed"}, {name: "swap-interrupted"}, {name: "follower-cleaned", cluster: true}, {name: "coordinator-cleaned"},
+		{name: "txn-committed"}, {name: "txn-aborted"}}
 	for _, mark := range cleanMarks() {
 		list = append(list, deed{name: mark})
 	}
@@ -100,6 +104,7 @@ func drawCompaction(cfg *Config, d *drawing) {
 		p := &cfg.Producers[i]
 		p.pause, p.size = min(p.pause, 60*core.Millisecond), min(p.size, 300)
 	}
+	cfg.drawScribes(d)
 }
 
 // record gives a record a key, and makes some of them tombstones, which carry their id in a header.
@@ -125,6 +130,7 @@ func readID(m *client.Message) (id uint64, ok bool) {
 type compaction struct {
 	r       *run
 	janitor *janitor
+	txns    *exactly // of the producers and readers with transactions
 }
 
 func playCompaction(r *run) player {
@@ -136,10 +142,11 @@ func playCompaction(r *run) player {
 			}
 		}
 	}
-	return &compaction{r: r}
+	return &compaction{r: r, txns: playExactly(r).(*exactly)}
 }
 
 func (c *compaction) build() {
+	c.txns.build()
 	c.r.w.client(c.r, "janitor", func(entity uint64, life uint32) core.Machine {
 		o := client.AdminOptions{Options: c.r.options(entity), CallTime: 8 * core.Second}
 		c.janitor = &janitor{r: c.r, entity: entity, a: client.NewAdmin(o)}
@@ -152,14 +159,17 @@ func (c *compaction) alive() string {
 	if j := c.janitor; j == nil || j.calm < len(c.r.cfg.Topics) {
 		return "the janitor has not put all policies back"
 	}
-	return ""
+	return c.txns.alive()
 }
 
-func (c *compaction) flushed() string { return "" }
+func (c *compaction) flushed() string { return c.txns.flushed() }
 
 // audited says which log is not clean yet, of those that could be: with nothing written any more every one becomes so (I72).
 func (c *compaction) audited() string {
 	r := c.r
+	if s := c.txns.audited(); s != "" {
+		return s
+	}
 	if r.cfg.Set.Lossy() || r.cfg.Set == SetErrors {
 		return ""
 	}
@@ -192,18 +202,19 @@ func (c *compaction) judge(complete bool) {
 		t := &r.cfg.Topics[i]
 		for p := range t.partitions {
 			if at := (core.TopicPartition{Topic: t.name, Partition: p}); t.compacted.on {
-				r.judgeCompacted(t, at)
+				r.judgeCompacted(t, at, c.txns)
 			}
 		}
 	}
 }
 
 // judgeCompacted hands what is known of a partition to the checker.
-func (r *run) judgeCompacted(t *topicConfig, at core.TopicPartition) {
+func (r *run) judgeCompacted(t *topicConfig, at core.TopicPartition, e *exactly) {
 	l, known := r.oracle.compactedLog(at)
 	if !known {
 		return
 	}
+	e.outcomes(&l, r.oracle.index[at])
 	l.Copies = r.cfg.topology.many()
 	l.Read, l.Retention = int64(r.w.now), checker.None
 	if t.compacted.retention > farJump {
@@ -219,7 +230,7 @@ func (r *run) judgeCompacted(t *topicConfig, at core.TopicPartition) {
 		return slices.ContainsFunc(l.Final, func(f checker.Record) bool { return f.Offset == o })
 	}
 	for _, x := range l.Records {
-		if gone := x.Offset >= l.Start && !there(x.Offset); gone && x.Tombstone {
+		if gone := x.Offset >= l.Start && !there(x.Offset) && x.Fate == checker.Counts; gone && x.Tombstone {
 			r.deed(deedBuried)
 		} else if gone {
 			r.deed(deedSuperseded)

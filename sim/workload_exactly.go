@@ -335,7 +335,7 @@ func (e *exactly) open(at core.TopicPartition) (s string) {
 // unread is an offset of an acknowledged record that the audit has not read yet: pipes wrote while it was reading. -1: none.
 func (e *exactly) unread(l *logOf) int {
 	for off := range l.ids {
-		if id := l.ids[off]; id != 0 && l.read[off]>>auditBit == 0 && !l.removable && !l.damaged {
+		if id := l.ids[off]; id != 0 && l.read[off]>>auditBit == 0 && !l.removable && !l.compacted && !l.damaged {
 			if s := &e.r.oracle.senders[(id-1)>>32]; s.acks == -1 && s.sent[uint32(id-1)].fate == did {
 				return off
 			}
