@@ -43,9 +43,7 @@ func main() {
 	}
 	bin, err := nodes.Build(dir)
 	check(err)
-	c, err := nodes.New(dir, 3, *port, "", map[string]string{
-		"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000", "group.initial.rebalance.delay.ms": "0",
-		"transaction.state.log.num.partitions": "3", "offsets.topic.num.partitions": "3", "transaction.state.log.min.isr": "2"})
+	c, err := nodes.New(dir, 3, *port, "", nodes.Coordinators(nil))
 	check(err)
 	d := &drill{dir: dir, bin: bin, c: c, lines: *lines, span: time.Duration(*seconds) * time.Second}
 	err = d.run()
@@ -70,7 +68,7 @@ type drill struct {
 	c        *nodes.Cluster
 	lines    int
 	span     time.Duration
-	end      time.Time // nothing is killed afterwards
+	fire     *nodes.Fire
 }
 
 func app(args ...string) *exec.Cmd {
@@ -99,19 +97,19 @@ func (d *drill) run() error {
 	if err := nodes.CreateTopics(cl, partitions, "lines", "counts"); err != nil {
 		return err
 	}
-	d.end = time.Now().Add(d.span)
+	d.fire = nodes.NewFire()
 	ctx, still := context.WithCancel(context.Background())
 	var apps sync.WaitGroup
-	killed, died := make([]int, processes), make([]int, processes)
+	var deaths nodes.Deaths
+	d.fire.Killed = append(d.fire.Killed, &deaths)
 	for i := range processes {
-		apps.Go(func() { killed[i], died[i], _ = d.application(ctx, i) })
+		apps.Go(func() { d.application(ctx, i, &deaths) })
 	}
 	defer apps.Wait()
 	defer still()
 	want := make(chan map[string]int, 1)
 	go func() { want <- d.feed(cl) }()
-	kills, err := d.c.KillUntil(d.end, d.bin)
-	if err != nil {
+	if err := d.fire.Burn(d.c, d.bin, d.span, 2); err != nil {
 		return err
 	}
 	counts := <-want
@@ -134,18 +132,14 @@ func (d *drill) run() error {
 	}); err != nil {
 		return err
 	}
-	ends := 0
-	for i := range processes {
-		ends += killed[i]
-		if died[i] > 0 {
-			wrong = fmt.Errorf("process %d ended by itself %d times; %v", i, died[i], wrong)
-		}
+	if n := deaths.Died.Load(); n > 0 && wrong == nil {
+		wrong = fmt.Errorf("processes of the application ended by themselves, %d times", n)
 	}
-	fmt.Printf("%d lines, %d words each; %d brokers and %d processes killed; %d markers of aborted transactions; all was counted %v after the last kill\n", d.lines, perLine, kills, ends, aborted, took.Round(time.Millisecond))
+	fmt.Printf("%d lines, %d words each; %d brokers and %d processes killed; %d markers of aborted transactions; all was counted %v after the last kill\n", d.lines, perLine, d.fire.Nodes, deaths.Killed.Load(), aborted, took.Round(time.Millisecond))
 	switch {
 	case wrong != nil:
 		return wrong
-	case kills < int(d.span.Seconds())/6 || ends < 2 || aborted == 0:
+	case d.fire.Nodes < int(d.span.Seconds())/6 || deaths.Killed.Load() < 2 || aborted == 0:
 		return fmt.Errorf("too little happened to prove anything")
 	}
 	fmt.Println("every word was counted once each time that it was written")
@@ -153,15 +147,14 @@ func (d *drill) run() error {
 }
 
 // application keeps one process of the word count alive. Each has its state in a directory of its own, as on a host of its own.
-func (d *drill) application(ctx context.Context, i int) (killed, died int, err error) {
+func (d *drill) application(ctx context.Context, i int, deaths *nodes.Deaths) {
 	name := fmt.Sprintf("app-%d", i)
-	return nodes.Revive(ctx, filepath.Join(d.dir, name+".log"), func() (*exec.Cmd, time.Duration) {
-		life := 8*time.Second + rand.N(10*time.Second)
-		if time.Now().Add(life).After(d.end) {
-			life = 0
-		}
-		return app(strings.Join(d.c.Addrs(), ","), "wordcount", "lines", "counts", filepath.Join(d.dir, name), "2"), life
+	err := d.fire.Revive(ctx, filepath.Join(d.dir, name+".log"), deaths, func() (*exec.Cmd, time.Duration) {
+		return app(strings.Join(d.c.Addrs(), ","), "wordcount", "lines", "counts", filepath.Join(d.dir, name), "2"), 8*time.Second + rand.N(10*time.Second)
 	})
+	if err != nil {
+		fmt.Println(name, "does not run:", err)
+	}
 }
 
 // feed writes the lines, spread over the time, and says how often each word is in them, or nil if one was not taken.

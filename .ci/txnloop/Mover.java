@@ -13,7 +13,7 @@ import org.apache.kafka.common.serialization.*;
  * What the producer calls abortable it aborts and does again; after anything else it ends, and its successor goes on.
  *
  * Arguments: bootstrap servers, topic in, topic out, group, transactional id, group protocol (classic or consumer), group.instance.id or nothing,
- * after how many milliseconds it dies in the midst of a transaction, as of kill -9, or 0.
+ * in the midst of which transaction it dies as of kill -9, or 0.
  */
 public class Mover {
     public static void main(String[] args) throws Exception {
@@ -42,8 +42,7 @@ public class Mover {
             c.put("session.timeout.ms", 6000);
             c.put("heartbeat.interval.ms", 1000);
         }
-        long life = Long.parseLong(args[7]);
-        long end = life == 0 ? Long.MAX_VALUE : System.currentTimeMillis() + life;
+        int left = Integer.parseInt(args[7]);
         AtomicBoolean stop = new AtomicBoolean();
         CountDownLatch gone = new CountDownLatch(1);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
@@ -60,7 +59,9 @@ public class Mover {
             producer.initTransactions();
             consumer.subscribe(List.of(in));
             while (!stop.get()) {
-                move(consumer, producer, out, end);
+                if (move(consumer, producer, out, left == 1)) {
+                    left--;
+                }
             }
         } catch (KafkaException e) {
             System.out.println("ends: " + e);
@@ -73,10 +74,11 @@ public class Mover {
         }
     }
 
-    static void move(KafkaConsumer<byte[], byte[]> consumer, KafkaProducer<byte[], byte[]> producer, String out, long end) {
+    /** Moves what a poll gives, and reports whether that was anything. */
+    static boolean move(KafkaConsumer<byte[], byte[]> consumer, KafkaProducer<byte[], byte[]> producer, String out, boolean dies) {
         ConsumerRecords<byte[], byte[]> records = consumer.poll(Duration.ofMillis(200));
         if (records.isEmpty()) {
-            return;
+            return false;
         }
         producer.beginTransaction();
         try {
@@ -86,8 +88,9 @@ public class Mover {
                 offsets.put(new TopicPartition(r.topic(), r.partition()), new OffsetAndMetadata(r.offset() + 1));
             }
             work();
-            if (System.currentTimeMillis() > end) {
+            if (dies) {
                 producer.flush();
+                System.out.println("dies");
                 Runtime.getRuntime().halt(137);
             }
             producer.sendOffsetsToTransaction(offsets, consumer.groupMetadata());
@@ -108,6 +111,7 @@ public class Mover {
                 }
             }
         }
+        return true;
     }
 
     /** Takes a moment, so that a kill often comes in the midst of a transaction. */

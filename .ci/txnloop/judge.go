@@ -15,13 +15,13 @@ import (
 func (m *line) judge(cl *kgo.Client, span time.Duration) bool {
 	committed, aborted, err := m.markers(cl)
 	fmt.Printf("%s: %d brokers and %d movers killed, %d ended by themselves; %d records went in; %d transactions committed, %d or more aborted: ",
-		m.name, m.kills, m.killed.Load(), m.died.Load(), m.sent.Load(), committed, aborted)
+		m.name, m.fire.Nodes, m.deaths.Killed.Load(), m.deaths.Died.Load(), m.sent.Load(), committed, aborted)
 	switch {
 	case m.wrong != nil:
 		fmt.Println(m.wrong)
 	case err != nil:
 		fmt.Println("each came out once, but the markers were not read:", err)
-	case m.sent.Load() < 500 || m.kills < int(span.Seconds())/6 || m.killed.Load() == 0 || committed < 20:
+	case m.sent.Load() < 500 || m.fire.Nodes < int(span.Seconds())/6 || m.deaths.Killed.Load() == 0 || committed < 20:
 		fmt.Println("each came out once, but too little happened to prove anything")
 	default:
 		fmt.Println("each came out once")

@@ -32,7 +32,7 @@ import (
 var kinds = []string{"franz", "klamm", "java", "java848", "librdkafka"}
 
 func main() {
-	seconds := flag.Int("seconds", 60, "how long brokers are killed")
+	seconds := flag.Int("seconds", 60, "how long brokers are killed; up to three times as long where clients are slow")
 	client := flag.String("client", "all", strings.Join(kinds, ", ")+", some of them with commas, or all")
 	records := flag.Int("records", 20000, "how many records go through each, at most")
 	port := flag.Int("port", 19792, "first port on the loopback")
@@ -53,11 +53,9 @@ func main() {
 		}
 		check(l.prepare(name))
 	}
-	l.c, err = nodes.New(dir, 3, *port, "", map[string]string{
-		"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000", "group.initial.rebalance.delay.ms": "0",
+	l.c, err = nodes.New(dir, 3, *port, "", nodes.Coordinators(map[string]string{
 		"group.consumer.session.timeout.ms": "6000", "group.consumer.min.session.timeout.ms": "6000",
-		"group.consumer.heartbeat.interval.ms": "1000", "group.consumer.min.heartbeat.interval.ms": "1000",
-		"transaction.state.log.num.partitions": "3", "offsets.topic.num.partitions": "3", "transaction.state.log.min.isr": "2"})
+		"group.consumer.heartbeat.interval.ms": "1000", "group.consumer.min.heartbeat.interval.ms": "1000"}))
 	check(err)
 	for _, n := range l.c.Nodes {
 		check(n.Start(l.bin))
@@ -82,8 +80,7 @@ func main() {
 type loop struct {
 	dir, bin string
 	c        *nodes.Cluster
-	kills    int
-	end      time.Time // nothing is killed afterwards
+	fire     *nodes.Fire
 }
 
 func check(err error) {
@@ -120,7 +117,10 @@ func (l *loop) run(names []string, records int, span time.Duration) bool {
 		l.must(nodes.CreateTopics(cl, partitions, m.in, m.out))
 		lines = append(lines, m)
 	}
-	l.end = time.Now().Add(span)
+	l.fire = nodes.NewFire()
+	for _, m := range lines {
+		l.fire.Killed = append(l.fire.Killed, &m.deaths)
+	}
 	var feeds, movers sync.WaitGroup
 	moving, still := context.WithCancel(context.Background())
 	for _, m := range lines {
@@ -129,15 +129,16 @@ func (l *loop) run(names []string, records int, span time.Duration) bool {
 			movers.Go(func() { m.move(moving, m.id(i)) })
 		}
 	}
-	l.kills, err = l.c.KillUntil(l.end, l.bin)
-	l.must(err)
+	l.must(l.fire.Burn(l.c, l.bin, span, 2))
 	feeds.Wait()
 	flush, done := context.WithTimeout(context.Background(), time.Minute)
 	l.must(cl.Flush(flush))
 	done()
+	var judges sync.WaitGroup
 	for _, m := range lines {
-		m.wrong = m.compare(90 * time.Second)
+		judges.Go(func() { m.wrong = m.compare(90 * time.Second) })
 	}
+	judges.Wait()
 	still()
 	movers.Wait()
 	ok := true

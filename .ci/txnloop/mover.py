@@ -2,13 +2,13 @@
 
 What librdkafka calls abortable is aborted and done again; after anything else this ends, and its successor goes on.
 Arguments: bootstrap servers, topic in, topic out, group, transactional id, group protocol (classic or consumer), group.instance.id or nothing,
-after how many milliseconds it dies in the midst of a transaction, as of kill -9, or 0.
+in the midst of which transaction it dies as of kill -9, or 0.
 """
-import os, random, signal, sys, time
+import os, random, signal, sys
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition, OFFSET_BEGINNING
 
-servers, source, out, group, name, protocol, instance, life = sys.argv[1:]
-end = time.time() + int(life) / 1000 if life != "0" else float("inf")
+servers, source, out, group, name, protocol, instance, left = sys.argv[1:]
+left = int(left)
 stop = []
 signal.signal(signal.SIGINT, lambda *_: stop.append(True))
 settings = {
@@ -43,7 +43,8 @@ def move(records):
             ends[m.topic(), m.partition()] = m.offset() + 1
         offsets = [TopicPartition(t, p, o) for (t, p), o in ends.items()]
         producer.poll(random.uniform(0, 0.2))  # a moment, so that a kill often comes in the midst of a transaction
-        if time.time() > end and producer.flush(5) == 0:
+        if left == 1 and producer.flush(5) == 0:
+            print("dies", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
         again(lambda: producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata(), 5))
         producer.poll(random.uniform(0, 0.2))
@@ -68,4 +69,5 @@ while not stop:
     got = [m for m in got if m.error() is None]
     if got:
         move(got)
+        left -= 1
 consumer.close()

@@ -25,8 +25,7 @@ type line struct {
 	name, in, out string
 	records       int
 	sent          atomic.Int64
-	killed        atomic.Int64 // processes or sessions that were ended in the midst
-	died          atomic.Int64 // those that ended by themselves, as on an error that is final to them
+	deaths        nodes.Deaths // of processes or sessions
 	wrong         error
 }
 
@@ -58,21 +57,22 @@ func (m *line) least() time.Duration {
 	return 2 * time.Second
 }
 
-// command is the process that moves records. Java's and librdkafka's die by themselves in the midst of the first transaction after
-// midst, unless that is 0: a kill at any time seldom finds records in the log whose transaction is open.
-func (m *line) command(id string, midst time.Duration) *exec.Cmd {
+func (m *line) diesInMidst() bool { return m.name != "franz" && m.name != "klamm" }
+
+// command is the process that moves records. Java's and librdkafka's die by themselves in the midst of one of their transactions, unless
+// midst is 0: a kill at any time seldom finds records in the log whose transaction is open.
+func (m *line) command(id string, midst int) *exec.Cmd {
 	servers, instance := strings.Join(m.c.Addrs(), ","), ""
-	end := strconv.FormatInt(midst.Milliseconds(), 10)
 	if id == m.id(0) { // a static member, whose successor has its partitions at once; the other's wait for the end of a session
 		instance = id
 	}
 	switch m.name {
 	case "java":
-		return exec.Command(".ci/kafka/java.sh", ".ci/txnloop/Mover.java", servers, m.in, m.out, m.in, id, "classic", instance, end)
+		return exec.Command(".ci/kafka/java.sh", ".ci/txnloop/Mover.java", servers, m.in, m.out, m.in, id, "classic", instance, strconv.Itoa(midst))
 	case "java848":
-		return exec.Command(".ci/kafka/java.sh", ".ci/txnloop/Mover.java", servers, m.in, m.out, m.in, id, "consumer", instance, end)
+		return exec.Command(".ci/kafka/java.sh", ".ci/txnloop/Mover.java", servers, m.in, m.out, m.in, id, "consumer", instance, strconv.Itoa(midst))
 	case "librdkafka":
-		return exec.Command(".ci/confluent.sh", ".ci/txnloop/mover.py", servers, m.in, m.out, m.in, id, "classic", instance, end)
+		return exec.Command(".ci/confluent.sh", ".ci/txnloop/mover.py", servers, m.in, m.out, m.in, id, "classic", instance, strconv.Itoa(midst))
 	}
 	return exec.Command(m.bin, "transact", m.in, m.out, "--bootstrap", servers, "--group", m.in, "--transactional-id", id,
 		"--batch", "100", "--session-timeout", "6s", "--transaction-timeout", "10s")
@@ -120,7 +120,7 @@ func (m *line) franz(ctx context.Context, id string) {
 			}
 		}
 		if ctx.Err() == nil {
-			m.killed.Add(1)
+			m.deaths.Killed.Add(1)
 			s.Client().CloseAllowingRebalance()
 		} else {
 			s.Close()
@@ -161,20 +161,18 @@ func (m *line) step(ctx context.Context, s *kgo.GroupTransactSession) bool {
 
 // processes moves records with processes of their own that are killed in the midst.
 func (m *line) processes(ctx context.Context, id string) {
-	killed, died, err := nodes.Revive(ctx, filepath.Join(m.dir, id+".log"), func() (*exec.Cmd, time.Duration) {
+	err := m.fire.Revive(ctx, filepath.Join(m.dir, id+".log"), &m.deaths, func() (*exec.Cmd, time.Duration) {
 		// Once the brokers are left alone, so are the movers. Of one that is killed while its JoinGroup waits the coordinator
 		// learns a session after the round: two that live for seconds only may never share a generation, with any coordinator.
-		life, midst := m.least()+rand.N(8*time.Second), time.Duration(0)
-		if time.Now().Add(life).After(m.end) {
-			life = 0
-		} else if rand.IntN(2) == 0 {
-			midst, life = life, life+3*time.Second
+		if m.fire.Err() != nil {
+			return m.command(id, 0), 0
 		}
-		return m.command(id, midst), life
+		if m.diesInMidst() && rand.IntN(2) == 0 {
+			return m.command(id, 2+rand.IntN(4)), 0
+		}
+		return m.command(id, 0), m.least() + rand.N(8*time.Second)
 	})
 	if err != nil {
 		fmt.Println(id, "does not move:", err)
 	}
-	m.killed.Add(int64(killed))
-	m.died.Add(int64(died))
 }
