@@ -22,7 +22,7 @@ public class WordCount {
         p.put("default.key.serde", Serdes.String().getClass().getName());
         p.put("default.value.serde", Serdes.String().getClass().getName());
         p.put("statestore.cache.max.bytes", 0); // every count comes out, so that the reader sees each of them once
-        p.put("commit.interval.ms", 500); // with records in the log at once, so that a kill finds some whose transaction is open
+        p.put("commit.interval.ms", 1000); // with records in the log at once, so that a kill finds some whose transaction is open
         p.put("producer.linger.ms", 0);
         p.put("consumer.session.timeout.ms", 6000);
         p.put("consumer.heartbeat.interval.ms", 1000);

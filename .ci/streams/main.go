@@ -31,8 +31,8 @@ const (
 )
 
 func main() {
-	seconds := flag.Int("seconds", 40, "how long brokers and the application are killed")
-	lines := flag.Int("lines", 4000, "how many lines of words are written")
+	seconds := flag.Int("seconds", 40, "how long brokers and the application are killed; up to three times as long where the application is slow")
+	lines := flag.Int("lines", 4000, "how many lines of words are written in so many seconds")
 	port := flag.Int("port", 19892, "first port on the loopback")
 	keep := flag.Bool("keep", false, "leave the logs and the data in place")
 	flag.Parse()
@@ -66,7 +66,8 @@ func check(err error) {
 type drill struct {
 	dir, bin string
 	c        *nodes.Cluster
-	lines    int
+	lines    int // in the time that the fire lasts at least
+	written  int
 	span     time.Duration
 	fire     *nodes.Fire
 }
@@ -109,7 +110,7 @@ func (d *drill) run() error {
 	defer still()
 	want := make(chan map[string]int, 1)
 	go func() { want <- d.feed(cl) }()
-	if err := d.fire.Burn(d.c, d.bin, d.span, 2); err != nil {
+	if err := d.fire.Burn(d.c, d.bin, d.span, 4); err != nil {
 		return err
 	}
 	counts := <-want
@@ -124,26 +125,32 @@ func (d *drill) run() error {
 	if wrong == nil { // and nothing comes afterwards
 		wrong = d.compare(counts, 30*time.Second)
 	}
-	aborted := 0
-	if err := d.c.Markers(context.Background(), "wordcount-counts-repartition", func(_ *kgo.Record, commit bool) {
-		if !commit {
-			aborted++
-		}
-	}); err != nil {
+	aborted, err := d.aborted()
+	if err != nil {
 		return err
 	}
 	if n := deaths.Died.Load(); n > 0 && wrong == nil {
 		wrong = fmt.Errorf("processes of the application ended by themselves, %d times", n)
 	}
-	fmt.Printf("%d lines, %d words each; %d brokers and %d processes killed; %d markers of aborted transactions; all was counted %v after the last kill\n", d.lines, perLine, d.fire.Nodes, deaths.Killed.Load(), aborted, took.Round(time.Millisecond))
+	fmt.Printf("%d lines, %d words each; %d brokers and %d processes killed; %d markers of aborted transactions; all was counted %v after the last kill\n", d.written, perLine, d.fire.Nodes, deaths.Killed.Load(), aborted, took.Round(time.Millisecond))
 	switch {
 	case wrong != nil:
 		return wrong
-	case d.fire.Nodes < int(d.span.Seconds())/6 || deaths.Killed.Load() < 2 || aborted == 0:
+	case d.fire.Nodes < int(d.span.Seconds())/6 || deaths.Killed.Load() < 4 || aborted == 0:
 		return fmt.Errorf("too little happened to prove anything")
 	}
 	fmt.Println("every word was counted once each time that it was written")
 	return nil
+}
+
+// aborted counts the markers of aborted transactions in the topic between the two halves of the word count.
+func (d *drill) aborted() (n int, err error) {
+	err = d.c.Markers(context.Background(), "wordcount-counts-repartition", func(_ *kgo.Record, commit bool) {
+		if !commit {
+			n++
+		}
+	})
+	return n, err
 }
 
 // application keeps one process of the word count alive. Each has its state in a directory of its own, as on a host of its own.
@@ -157,13 +164,13 @@ func (d *drill) application(ctx context.Context, i int, deaths *nodes.Deaths) {
 	}
 }
 
-// feed writes the lines, spread over the time, and says how often each word is in them, or nil if one was not taken.
+// feed writes lines for as long as the fire lasts, and says how often each word is in them, or nil if one was not taken.
 func (d *drill) feed(cl *kgo.Client) map[string]int {
 	counts := map[string]int{}
 	var mu sync.Mutex
 	failed := false
 	pause := d.span / time.Duration(max(d.lines/20, 1))
-	for n := range d.lines {
+	for ; d.fire.Err() == nil || d.written%20 != 0; d.written++ {
 		list := make([]string, perLine)
 		for i := range list {
 			list[i] = "w" + strconv.Itoa(rand.IntN(words))
@@ -177,7 +184,7 @@ func (d *drill) feed(cl *kgo.Client) map[string]int {
 				fmt.Println("not sent:", err)
 			}
 		})
-		if n%20 == 19 {
+		if d.written%20 == 19 {
 			time.Sleep(pause)
 		}
 	}

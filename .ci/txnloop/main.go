@@ -34,7 +34,7 @@ var kinds = []string{"franz", "klamm", "java", "java848", "librdkafka"}
 func main() {
 	seconds := flag.Int("seconds", 60, "how long brokers are killed; up to three times as long where clients are slow")
 	client := flag.String("client", "all", strings.Join(kinds, ", ")+", some of them with commas, or all")
-	records := flag.Int("records", 20000, "how many records go through each, at most")
+	records := flag.Int("records", 20000, "how many records go through each in so many seconds")
 	port := flag.Int("port", 19792, "first port on the loopback")
 	keep := flag.Bool("keep", false, "leave the logs and the data in place")
 	flag.Parse()

@@ -23,7 +23,7 @@ const workers = 2
 type line struct {
 	*loop
 	name, in, out string
-	records       int
+	records       int // in the time that the fire lasts at least
 	sent          atomic.Int64
 	deaths        nodes.Deaths // of processes or sessions
 	wrong         error
@@ -78,20 +78,18 @@ func (m *line) command(id string, midst int) *exec.Cmd {
 		"--batch", "100", "--session-timeout", "6s", "--transaction-timeout", "10s")
 }
 
-// feed produces the numbers from 0 on, once each, spread over the time.
+// feed produces the numbers from 0 on, once each, for as long as the fire lasts.
 func (m *line) feed(cl *kgo.Client, span time.Duration) {
-	pause := span / time.Duration(max(m.records/20, 1))
-	for n := 0; n < m.records; {
-		for range min(20, m.records-n) {
-			cl.Produce(context.Background(), &kgo.Record{Topic: m.in, Value: []byte(strconv.Itoa(n))}, func(_ *kgo.Record, err error) {
+	const burst = 20
+	for pause := span / time.Duration(max(m.records/burst, 1)); m.fire.Err() == nil; time.Sleep(pause) {
+		for range burst {
+			n := m.sent.Add(1) - 1
+			cl.Produce(context.Background(), &kgo.Record{Topic: m.in, Value: []byte(strconv.FormatInt(n, 10))}, func(_ *kgo.Record, err error) {
 				if err != nil {
 					fmt.Println("not sent:", err)
 				}
 			})
-			n++
-			m.sent.Add(1)
 		}
-		time.Sleep(pause)
 	}
 }
 
