@@ -34,12 +34,12 @@ func groupDeeds() []deed {
 const groupsMax = 4
 
 func drawGroups(cfg *Config, d *drawing) {
-	cfg.foreign = cfg.foreign || d.n(2) == 1 && !cfg.topology.many()
+	cfg.foreign = d.n(4) == 3 && !cfg.topology.many()
 	cfg.Groups, cfg.assignors, cfg.consumers, cfg.rolls = nil, nil, nil, nil
 	for range 2 + d.n(groupsMax-1) {
 		cfg.Groups = append(cfg.Groups, 1+d.n(6))
 		cfg.assignors = append(cfg.assignors, []assign.Assignor{assign.CooperativeSticky, assign.Range, assign.CooperativeSticky, assign.Sticky, assign.RoundRobin}[d.n(5)])
-		protocol := d.n(4)
+		protocol := d.n(6)
 		cfg.consumers = append(cfg.consumers, protocol == 1 && !cfg.foreign)
 		cfg.rolls = append(cfg.rolls, protocol >= 2 && !cfg.foreign)
 	}
