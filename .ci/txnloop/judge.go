@@ -12,16 +12,15 @@ import (
 )
 
 // judge says what became of a line.
-func (m *line) judge(cl *kgo.Client, span time.Duration) bool {
-	committed, aborted, err := m.markers(cl)
+func (m *line) judge(span time.Duration) bool {
 	fmt.Printf("%s: %d brokers and %d movers killed, %d ended by themselves; %d records went in; %d transactions committed, %d or more aborted: ",
-		m.name, m.fire.Nodes, m.deaths.Killed.Load(), m.deaths.Died.Load(), m.sent.Load(), committed, aborted)
+		m.name, m.fire.Nodes, m.deaths.Killed.Load(), m.deaths.Died.Load(), m.sent.Load(), m.committed, m.aborted)
 	switch {
 	case m.wrong != nil:
 		fmt.Println(m.wrong)
-	case err != nil:
-		fmt.Println("each came out once, but the markers were not read:", err)
-	case m.sent.Load() < 500 || m.fire.Nodes < int(span.Seconds())/6 || m.deaths.Killed.Load() == 0 || committed < 20:
+	case m.unread != nil:
+		fmt.Println("each came out once, but the markers were not read:", m.unread)
+	case m.sent.Load() < 500 || m.fire.Nodes < int(span.Seconds())/6 || m.deaths.Killed.Load() == 0 || m.committed < 10:
 		fmt.Println("each came out once, but too little happened to prove anything")
 	default:
 		fmt.Println("each came out once")
@@ -32,28 +31,27 @@ func (m *line) judge(cl *kgo.Client, span time.Duration) bool {
 
 // markers counts the ends of a line's transactions as they stand in the logs: a committed one leaves a marker where the group's offsets
 // are, and an aborted one in one of the partitions of the output or in more.
-func (m *line) markers(cl *kgo.Client) (committed, aborted int, err error) {
+func (m *line) markers(cl *kgo.Client) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	mine, err := m.producers(ctx, cl)
-	if err != nil {
-		return 0, 0, err
+	if m.unread = err; err != nil {
+		return
 	}
 	perPartition := map[int32]int{}
-	err = m.c.Markers(ctx, "__consumer_offsets", func(r *kgo.Record, commit bool) {
+	m.unread = m.c.Markers(ctx, "__consumer_offsets", func(r *kgo.Record, commit bool) {
 		if commit && mine[r.ProducerID] {
-			committed++
+			m.committed++
 		}
 	})
-	if err == nil {
-		err = m.c.Markers(ctx, m.out, func(r *kgo.Record, commit bool) {
+	if m.unread == nil {
+		m.unread = m.c.Markers(ctx, m.out, func(r *kgo.Record, commit bool) {
 			if !commit {
 				perPartition[r.Partition]++
-				aborted = max(aborted, perPartition[r.Partition])
+				m.aborted = max(m.aborted, perPartition[r.Partition])
 			}
 		})
 	}
-	return committed, aborted, err
 }
 
 // producers are the ids that a line's transactional ids stand for.

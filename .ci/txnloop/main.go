@@ -141,12 +141,18 @@ func (l *loop) run(names []string, records int, span time.Duration) bool {
 	judges.Wait()
 	still()
 	movers.Wait()
+	for _, m := range lines {
+		judges.Go(func() {
+			if m.wrong == nil { // and nothing comes afterwards
+				m.wrong = m.compare(20 * time.Second)
+			}
+			m.markers(cl)
+		})
+	}
+	judges.Wait()
 	ok := true
 	for _, m := range lines {
-		if m.wrong == nil { // and nothing comes afterwards
-			m.wrong = m.compare(20 * time.Second)
-		}
-		ok = m.judge(cl, span) && ok
+		ok = m.judge(span) && ok
 	}
 	return ok
 }

@@ -27,6 +27,9 @@ type line struct {
 	sent          atomic.Int64
 	deaths        nodes.Deaths // of processes or sessions
 	wrong         error
+	committed     int
+	aborted       int   // or more
+	unread        error // why these are not known
 }
 
 func (m *line) id(i int) string { return fmt.Sprintf("%s-%d", m.name, i) }
