@@ -24,10 +24,11 @@ soon() {
 }
 # refused NAME TEXT COMMAND...: the command fails, and prints TEXT.
 refused() { local name=$1 text=$2; shift 2; ok "$name" bash -c 'want=$1; shift; out=$("$@" 2>&1); rc=$?; echo "$out"; [ $rc != 0 ] && grep -q "$match" -- "$want" <<<"$out"' _ "$text" "$@"; }
-# dump KIND FILES...: DumpLogSegments reads them all and finds no fault.
+# dump KIND FILES...: DumpLogSegments reads them all and finds no fault. A log that was cleaned has gaps: then cleaned is set.
 dump() {
   local out; out=$("$T" kafka-dump-log "${@:2}" --files "$(IFS=,; echo "${files[*]}")" 2>&1) || { echo "$out" | tail -n 20; return 1; }
-  if grep -E 'isvalid: false|Found timestamp mismatch|Index offset mismatch|Non-consecutive|Mismatches|corrupt|Exception|invalid|Could not decode' <<<"$out" | head -n 5 | grep .; then return 1; fi
+  if grep -E 'isvalid: false|Found timestamp mismatch|Index offset mismatch|Mismatches|corrupt|Exception|invalid|Could not decode' <<<"$out" | head -n 5 | grep .; then return 1; fi
+  if [ -z "${cleaned:-}" ] && grep -m 5 Non-consecutive <<<"$out"; then return 1; fi
   local n; n=$(grep -cE "$1" <<<"$out"); echo "$n rows"; [ "$n" -gt 0 ]
 }
 

@@ -27,6 +27,7 @@ trap cleanup EXIT
 start() {
   local s sets=()
   for s in consumer.session.timeout.ms=6000 consumer.min.session.timeout.ms=6000 consumer.heartbeat.interval.ms=1000 consumer.min.heartbeat.interval.ms=1000; do sets+=(--set "group.$s"); done
+  for s in log.roll.ms=2000 log.cleaner.backoff.ms=500 log.cleaner.min.cleanable.ratio=0.01; do sets+=(--set "$s"); done # what is read at the end was cleaned
   ./klamm dev --nodes 3 --listen "$B" --admin "127.0.0.1:$((port+10))" --data "$work/data" "${sets[@]}" >>"$work/klamm.log" 2>&1 &
   pid=$!
   for _ in $(seq 300); do
@@ -165,10 +166,12 @@ if [ -z "${PEER:-}" ]; then
   shopt -s nullglob
   # decoded DECODER KINDS...: DumpLogSegments tells each record by its kind, and there are some of every kind.
   decoded() {
-    local rows kind
+    local rows kind cleaned=yes
+    rm -f "$work/rows"
     dump '^\| offset: ' --deep-iteration "$1" || return 1
     rows=$("$T" kafka-dump-log --deep-iteration "$1" --files "$(IFS=,; echo "${files[*]}")" 2>/dev/null | grep '^| offset: ' | grep -v endTxnMarker)
     if grep -v ' key: {"type":"' <<<"$rows" | cut -c -300 | head -n 3 | grep .; then return 1; fi
+    printf '%s\n' "$rows" >"$work/rows"
     for kind in "${@:2}"; do grep -q " key: {\"type\":\"$kind\"" <<<"$rows" || { echo "no record of kind $kind"; return 1; }; done
   }
   for i in 1 2 3; do
@@ -176,6 +179,8 @@ if [ -z "${PEER:-}" ]; then
     # Kinds 1 and 2 are the classic protocol's records, the others the consumer protocol's; 16 is a regular expression.
     files=("$d"/__consumer_offsets-*/*.log)
     ok "node $i: dump: ${#files[@]} logs of offsets" decoded --offsets-decoder 1 2 3 5 6 7 8 16
+    # The group r was set eighteen times, with one record each in one partition; of these, no more than the last few can be left.
+    ok "node $i: they were cleaned" bash -c "n=\$(grep -c '\"group\":\"r\",\"topic\":\"old\"' '$work/rows'); echo \$n; [ \$n -gt 0 ] && [ \$n -lt 10 ]"
     files=("$d"/__transaction_state-*/*.log)
     ok "node $i: dump: ${#files[@]} logs of transactions" decoded --transaction-log-decoder 0
   done
