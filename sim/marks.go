@@ -32,6 +32,11 @@ var UnreachableMarks = append([]Unreachable{
 	{Mark: "group.staged-offset-overtaken", Why: "no transactional producer takes part", Mixed: true},
 	{Mark: "broker.proposal-lost", Why: "there is one node: only a metadata log that fails while a change waits gives it up", Alone: true, Seldom: true},
 	{Mark: "broker.marker-fenced", Why: "no transactional producer takes part", Mixed: true, Seldom: true},
+	{Mark: "group.downgraded", Why: "no group has members of both protocols", Mixed: true},
+	{Mark: "group.upgraded", Why: "no group has members of both protocols", Mixed: true},
+	{Mark: "group.rejoin-late", Why: "no group has members of both protocols", Mixed: true},
+	{Mark: "group.resync-late", Why: "no group has members of both protocols", Mixed: true},
+	{Mark: "group.revocation-late", Why: "the members give up in time, or are silent", Mixed: true, Seldom: true},
 	{Mark: "group.static-consumer-replaced", Why: "few members of the consumer protocol are static, and they seldom return in time", Mixed: true, Seldom: true},
 	{Mark: "log.bad-txn-index", Why: "no transactional producer takes part, and the coordinators' logs have no aborted transactions", Mixed: true, Seldom: true},
 	{Mark: "txn.append-refused", Why: "the clients that mean no good begin too few transactions to meet a log that fails", Mixed: true, Seldom: true},
@@ -56,7 +61,7 @@ var UnreachableMarks = append([]Unreachable{
 		"broker.replica-bad-batch", "broker.replica-begins-anew", "broker.replica-session-lost", "broker.replica-taken-away",
 		"broker.replica-truncates", "broker.truncated-below-high",
 		"broker.fetch-throttled", "broker.high-by-age", "broker.replica-gap", "broker.replica-sent-again", "broker.replica-throttled",
-		"log.damaged-below-start", "log.damaged-cut", "log.patch", "log.patch-does-not-fit", "log.patch-trims")...),
+		"broker.damaged-loses", "log.damaged-below-start", "log.damaged-cut", "log.patch", "log.patch-does-not-fit", "log.patch-trims")...),
 	alone("no other broker asks or is asked", "broker.marker-lost", "broker.no-producer-ids", "broker.peer-request-refused", "broker.peer-too-old")...),
 	alone("nobody else could lead", "broker.stops-as-leader", "shard.stale-load", "shard.stale-unload")...)...)
 
