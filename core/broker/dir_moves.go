@@ -325,7 +325,9 @@ func (b *Broker) moveChanged(now core.Now, c log.Change, out *core.Out) bool {
 	case c.What == log.Replaced:
 		b.moved(now, at, out)
 		own = true
-	case c.What == log.Truncated && own && m.follower != nil:
+	case c.What == log.Truncated && !own: // much may have to go from the future log, and to be copied anew
+		m.near = false
+	case c.What == log.Truncated && m.follower != nil:
 		m.follower.Cut()
 	}
 	b.stepMoves(now, out)
@@ -439,7 +441,7 @@ func (b *Broker) copyOn(now core.Now, m *move, f, c *log.Log, out *core.Out) {
 	case place.Offset < c.Start() || place.Offset > c.End():
 		a.Code = wire.OffsetOutOfRange
 	case place.Last >= 0:
-		epoch, end := b.store.EpochEnd(m.log, place.Last)
+		epoch, end := b.endOfReplica(m.log, place.Last)
 		switch {
 		case epoch < 0 || end < 0:
 			a.Code = wire.OffsetOutOfRange
@@ -511,10 +513,7 @@ func (b *Broker) moveAct(now core.Now, m *move, s replica.Step, out *core.Out) {
 		b.moveAct(now, m, m.follower.Starts(b.ownOf(m.future), b.store.Log(m.log).Start()), out)
 		return
 	case replica.AskEpoch:
-		epoch, end := b.store.EpochEnd(m.log, s.Epoch)
-		if s.Epoch == everyEpoch {
-			epoch, end = b.store.Log(m.log).Epoch(), b.store.Log(m.log).End()
-		}
+		epoch, end := b.endOfReplica(m.log, s.Epoch)
 		b.moveAct(now, m, m.follower.Ended(now.Mono, b.ownOf(m.future), epoch, end, b.endsOf(m.future)), out)
 		return
 	}
@@ -545,6 +544,20 @@ func (b *Broker) ownOf(id log.LogID) replica.Own {
 // endsOf is a log's own table of epochs.
 func (b *Broker) endsOf(id log.LogID) func(core.Epoch) (core.Epoch, core.Offset) {
 	return func(e core.Epoch) (core.Epoch, core.Offset) { return b.store.EpochEnd(id, e) }
+}
+
+// endOfReplica is where a leader epoch ended in a replica's log, for the future log that follows it: of what the log holds, all that is of
+// that epoch or older. A leader has noted its own epoch before anybody follows it. The log of a follower may have been cut since it was
+// copied, and then know no epoch as new as the one that is asked for: the last one that it knows ends where it does.
+func (b *Broker) endOfReplica(id log.LogID, epoch core.Epoch) (core.Epoch, core.Offset) {
+	l := b.store.Log(id)
+	switch {
+	case epoch <= l.Epoch():
+		return b.store.EpochEnd(id, epoch)
+	case l.Epoch() < 0 && l.Start() == l.End(): // it has begun anew: nothing of any epoch is left
+		return epoch, l.Start()
+	}
+	return l.Epoch(), l.End()
 }
 
 // hostsHere reports whether the metadata have a replica of a partition here.

@@ -123,7 +123,7 @@ func (r *replicas) mustProduce(value string) {
 func (r *replicas) bytes(node int, topic string) []byte {
 	var names []string
 	for name := range r.nodes[node].files {
-		if strings.HasPrefix(name, "/data/"+topic+"-0/") && strings.HasSuffix(name, ".log") {
+		if strings.Contains(name, "/"+topic+"-0/") && strings.HasSuffix(name, ".log") { // in whichever directory
 			names = append(names, name)
 		}
 	}

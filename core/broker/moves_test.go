@@ -1,0 +1,56 @@
+package broker
+
+import (
+	"testing"
+
+	"klamm/core"
+	"klamm/core/wire"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// move asks a node to move its replica to a directory.
+func (r *replicas) move(node int, dir string) wire.Code {
+	q := kmsg.NewPtrAlterReplicaLogDirsRequest()
+	d, topic := kmsg.NewAlterReplicaLogDirsRequestDir(), kmsg.NewAlterReplicaLogDirsRequestDirTopic()
+	topic.Topic, topic.Partitions = "t", []int32{0}
+	d.Dir, d.Topics = dir, append(d.Topics, topic)
+	q.Dirs = append(q.Dirs, d)
+	return wire.Code(r.call(node, "PLAINTEXT", 2, q).(*kmsg.AlterReplicaLogDirsResponse).Topics[0].Partitions[0].ErrorCode)
+}
+
+// A leader that is cut off takes records that nobody copies, and its future log copies them. When it is back it is cut, and its log knows
+// nothing of the epoch in which it led; the future log is cut likewise, and takes its place, even if no record comes any more.
+func TestReplicaIsCutWhileItMoves(t *testing.T) {
+	r := newReplicas(t, 3, "log.dirs=/data,/data2\nreplica.lag.time.max.ms=1000\n", "min.insync.replicas=2")
+	r.mustProduce("a")
+	r.converge(2 * core.Second)
+	first := r.leader("t", 0)
+	r.kill(first)
+	r.until("another leads", 20*core.Second, func() bool { at := r.leader("t", 0); return at >= 0 && at != first })
+	r.restart(first)
+	r.until("all are in sync", 20*core.Second, func() bool {
+		at := r.leader("t", 0)
+		return at >= 0 && len(r.nodes[at].b.img.Partition("t", 0).ISR) == 3
+	})
+	old := r.leader("t", 0)
+	r.cutOff(old)
+	require.Equal(t, wire.RequestTimedOut, r.produce("lost", acksAll))
+	h, w := r.hosted(old, "t", 0), r.nodes[old]
+	from := w.b.store.Log(h.log).Place()
+	dirs := []string{"/data", "/data2"}
+	require.Zero(t, r.move(old, dirs[1-from]))
+	r.until("the move has been told", 5*core.Second, func() bool { return len(w.b.moves) == 1 && w.b.moves[0].near })
+	require.Equal(t, []string{"a", "lost"}, values(t, r.bytes(old, "t")))
+	r.until("another leads", 20*core.Second, func() bool { return r.leader("t", 0) != old })
+	r.advance(controllerWait + 2*core.Second)
+	r.healNode(old)
+	r.until("the move has ended", 30*core.Second, func() bool { return len(w.b.moves) == 0 })
+	require.Equal(t, 1-from, w.b.store.Log(h.log).Place())
+	require.NotZero(t, w.marks.Count("broker.future-log-cut"))
+	require.Zero(t, w.marks.Count("broker.swap-called-back"))
+	r.mustProduce("b")
+	r.converge(30 * core.Second)
+	require.Equal(t, []string{"a", "b"}, values(t, r.bytes(old, "t")))
+}
