@@ -167,6 +167,16 @@ func (c *Replicas) Wiped(node int32) {
 // Returned says that the metadata know of a node's new life now. Whatever an earlier one has lost, nobody may rest on it any more.
 func (c *Replicas) Returned(node int32, life int) { c.copy(node).heard = life }
 
+// Raised says that a copy which is not looked at, since it is being repaired, begins at an offset: its leader's log did, and all of its own that lay below
+// is given up. So it reaches there, as one that begins anew does.
+func (c *Replicas) Raised(node int32, start int64) {
+	x := c.copy(node)
+	if start > x.peak && start > c.start {
+		c.fail("I71", "node %d follows and its log is raised to start at %d; no leader's log has started above %d", node, start, c.start)
+	}
+	x.peak = max(x.peak, start)
+}
+
 // Extended says that a copy got one more batch in its present life.
 func (c *Replicas) Extended(node int32, m Mark) {
 	x := c.copy(node)

@@ -94,6 +94,21 @@ func TestReplicasFixtures(t *testing.T) {
 		{"as it is", func(p *play) {}, ""},
 		{"acknowledged below the high watermark", func(p *play) { p.Acked(19) }, ""},
 		{"acknowledged at the high watermark", func(p *play) { p.Acked(20) }, "I26"},
+		{"counted beyond what a copy ever held", func(p *play) {
+			p.Look(&Standing{Node: 1, High: 20, Safe: 30, End: 30, Leads: true, Epoch: 1, ISR: []int32{1, 2}, MinISR: 2, Followers: []Booked{{2, 20}, {3, 30}}})
+		}, "I28"},
+		{"counted up to the start that a damaged copy was raised to, as its leader's was", func(p *play) {
+			p.Look(&Standing{Node: 1, Start: 30, High: 30, Safe: 30, End: 30, Leads: true, Epoch: 1, ISR: []int32{1}, MinISR: 1, Followers: []Booked{{2, 20}, {3, 20}}})
+			p.Raised(3, 30)
+			p.Look(&Standing{Node: 1, Start: 30, High: 30, Safe: 30, End: 30, Leads: true, Epoch: 1, ISR: []int32{1}, MinISR: 1, Followers: []Booked{{2, 20}, {3, 30}}})
+		}, ""},
+		{"counted beyond the start that a damaged copy was raised to", func(p *play) {
+			p.put(1, 1, 4)
+			p.Look(&Standing{Node: 1, Start: 30, High: 30, Safe: 40, End: 40, Leads: true, Epoch: 1, ISR: []int32{1}, MinISR: 1, Followers: []Booked{{2, 20}, {3, 20}}})
+			p.Raised(3, 30)
+			p.Look(&Standing{Node: 1, Start: 30, High: 30, Safe: 40, End: 40, Leads: true, Epoch: 1, ISR: []int32{1}, MinISR: 1, Followers: []Booked{{2, 20}, {3, 40}}})
+		}, "I28"},
+		{"a damaged copy raised above its leader's start", func(p *play) { p.Raised(3, 30) }, "I71"},
 		{"raised beyond a member", func(p *play) { p.lead(1, 1, 30, 1, 2, 3) }, "I18"},
 		{"raised beyond a member that was asked for", func(p *play) {
 			s := p.lead(1, 1, 20, 1, 2)

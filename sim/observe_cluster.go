@@ -213,6 +213,7 @@ func (r *run) lookCopy(at int, n *Node, m member, node *quorum.Node, l *log.Log)
 	x := &v.logs[i]
 	if !l.Online() || l.TopicID().IsZero() && l.Partition() != quorum.Partition || undecided(m.Store(), l) { // whose copy it is will be known
 		x.online = false
+		r.lookDamaged(at, l)
 		return
 	}
 	epoch, version, asked := core.Epoch(-1), core.PartitionEpoch(0), 0

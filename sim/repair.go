@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"klamm/checker"
+	"klamm/core/log"
 )
 
 // This file is about a cluster one of whose brokers has a bad disk (SetRepair): bits of it rot, and reads go astray. The budget is
@@ -99,3 +100,16 @@ func (r *run) harmed() (what string) {
 
 // victim reports whether a node's disk is bad.
 func (r *run) victim(node int) bool { return r.cfg.Set == SetRepair && node == r.cfg.topology.victim }
+
+// lookDamaged tells the judge of copies where one begins that is under repair, which it does not see: its start may have been raised above
+// all that it ever held.
+func (r *run) lookDamaged(at int, l *log.Log) {
+	if _, hurt := l.Damaged(); !hurt {
+		return
+	}
+	if i, known := r.cluster.index[copyKey{l.TopicID(), l.Partition().Partition}]; known {
+		c := r.cluster.copies[i]
+		c.Raised(nodeID(at), int64(l.Start()))
+		r.judged(c.Found())
+	}
+}
