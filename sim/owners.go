@@ -58,19 +58,31 @@ func (a *reading) belongings(list []client.Tiding) {
 
 // noLonger takes a partition from what a member owns: it gave it up, or it has lost it.
 func (a *reading) noLonger(p core.TopicPartition, gave bool) {
-	if gave && slices.Contains(a.argued, p) && !a.r.cfg.Set.Lossy() {
-		if !a.consumer {
-			a.robbed(p)
-		} else {
+	i := slices.IndexFunc(a.argued, func(x argument) bool { return x.p == p })
+	if gave && i >= 0 && !a.r.cfg.Set.Lossy() {
+		switch {
+		case a.consumer:
 			a.accused = append(a.accused, accusation{p, a.r.w.now})
+		case !a.rolls || a.argued[i].member:
+			a.robbed(p)
 		}
 	}
 	is := func(o core.TopicPartition) bool { return o == p }
-	a.owned, a.argued, a.giving = slices.DeleteFunc(a.owned, is), slices.DeleteFunc(a.argued, is), slices.DeleteFunc(a.giving, is)
+	a.owned, a.giving = slices.DeleteFunc(a.owned, is), slices.DeleteFunc(a.giving, is)
+	a.argued = slices.DeleteFunc(a.argued, func(x argument) bool { return x.p == p })
 }
 
 func (a *reading) robbed(p core.TopicPartition) {
 	a.r.oracle.fail("I46", "group %s: %s-%d was given to another before the member that had it gave it up", a.group, p.Topic, p.Partition)
+}
+
+// argument is a partition that another was given while it was owned here. A member of the classic protocol that has missed all of that may join again
+// under the id that it had: a group of the consumer protocol takes it in as a new one, as Apache Kafka's does, and it cannot know
+// that it was expelled. So where a group may be of that kind it counts only if the member was one still: a heartbeat that it sent later was answered.
+type argument struct {
+	p      core.TopicPartition
+	at     core.Time // of the world
+	member bool
 }
 
 // accusation is a partition that a member of the consumer protocol gave up when another had been given it already. It may have been
@@ -89,7 +101,17 @@ func (a *reading) heard(now core.Now) {
 	}
 	if at := a.c.Counted(); at != a.counted {
 		a.counted, a.countedAt = at, a.r.w.now-(now.Mono-at)
+		a.remained()
 		a.tried()
+	}
+}
+
+// remained notes in which arguments the member was one still. A new membership, of which no heartbeat was answered yet, says nothing.
+func (a *reading) remained() {
+	for i := range a.argued {
+		if x := &a.argued[i]; a.counted > 0 && a.countedAt > x.at {
+			x.member = true
+		}
 	}
 }
 
@@ -118,7 +140,7 @@ func (a *reading) givenUp() {
 func (r *run) argue(group string, p core.TopicPartition, a *reading) {
 	for _, b := range r.members {
 		if b != a && b.group == group && r.current(b) && slices.Contains(b.owned, p) {
-			b.argued = append(b.argued, p)
+			b.argued = append(b.argued, argument{p: p, at: r.w.now})
 		}
 	}
 }

@@ -155,7 +155,7 @@ type reading struct {
 	leaving   bool
 	owned     []core.TopicPartition
 	toldAt    int64
-	argued    []core.TopicPartition // owned here, and another was given them meanwhile
+	argued    []argument            // owned here, and another was given them meanwhile
 	number    int                   // at the oracle
 	consumer  bool                  // a member by the consumer protocol
 	rolls     bool                  // of a group that may be of either, at any time
