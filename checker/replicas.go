@@ -289,6 +289,9 @@ func (c *Replicas) Writer(offset int64) (node int32, known bool) {
 	return l.node, led
 }
 
+// Started is the highest offset at which a leader's log has started: what lies below was deleted, and need not have been read before.
+func (c *Replicas) Started() int64 { return c.start }
+
 // Newest is the newest leader epoch that anybody has led in, -1 if there is none.
 func (c *Replicas) Newest() int32 { return c.newest().epoch }
 

@@ -142,6 +142,17 @@ func (r *run) writer(at core.TopicPartition, offset int64) (node int32, known bo
 	return -1, false
 }
 
+// started is the highest offset at which a leader's log of a partition has started. A leader that has not heard of it may follow, and show what lies below again.
+func (r *run) started(at core.TopicPartition) int64 {
+	if r.cluster == nil || r.cluster.newest == nil || r.cluster.newest.Topic(at.Topic) == nil {
+		return 0
+	}
+	if i, ok := r.cluster.index[copyKey{r.cluster.newest.Topic(at.Topic).ID, at.Partition}]; ok {
+		return r.cluster.copies[i].Started()
+	}
+	return 0
+}
+
 // gone is called before a life of a node ends, comes before one begins.
 func (r *run) gone(n *Node) {
 	if r.cluster == nil {

@@ -295,10 +295,9 @@ func (e *exactly) audited() string {
 			if !slices.ContainsFunc(p.from, func(t int) bool { return e.r.cfg.Topics[t].name == v.Partition.TopicID }) {
 				continue
 			}
-			for _, rec := range v.Committed {
-				if !e.used[p.stage][uint64(rec.Value)-1] {
-					return fmt.Sprintf("%s has not taken %s at offset %d of %s", p.group, name(uint64(rec.Value)-1), rec.Offset, v.Partition)
-				}
+			at := core.TopicPartition{Topic: v.Partition.TopicID, Partition: v.Partition.Number}
+			if rec, missed := missing(v.Committed, e.used[p.stage], e.r.started(at)); missed {
+				return fmt.Sprintf("%s has not taken %s at offset %d of %s", p.group, name(uint64(rec.Value)-1), rec.Offset, v.Partition)
 			}
 		}
 	}
@@ -330,6 +329,17 @@ func (e *exactly) open(at core.TopicPartition) (s string) {
 		}
 	}
 	return s
+}
+
+// missing is the first record that pipes have not taken. What a leader had deleted before they came there they need not take, even if another one, which has
+// not heard of it, shows it again.
+func missing(records []checker.Record, used map[uint64]bool, deleted int64) (rec checker.Record, is bool) {
+	for _, rec := range records {
+		if rec.Offset >= deleted && !used[uint64(rec.Value)-1] {
+			return rec, true
+		}
+	}
+	return rec, false
 }
 
 // unread is an offset of an acknowledged record that the audit has not read yet: pipes wrote while it was reading. -1: none.
