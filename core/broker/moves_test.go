@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"klamm/core"
+	"klamm/core/log"
 	"klamm/core/wire"
 
 	"github.com/stretchr/testify/require"
@@ -53,4 +54,32 @@ func TestReplicaIsCutWhileItMoves(t *testing.T) {
 	r.mustProduce("b")
 	r.converge(30 * core.Second)
 	require.Equal(t, []string{"a", "b"}, values(t, r.bytes(old, "t")))
+}
+
+// A log that has begun anew knows no epoch at all. Its future log, which goes farther, gives up what is not in it.
+func TestReplicaBeginsAnewWhileItMoves(t *testing.T) {
+	for _, to := range []core.Offset{2, 3} { // below the end of the future log, and at it
+		r := newReplicas(t, 3, "log.dirs=/data,/data2\n", "min.insync.replicas=2")
+		for _, value := range []string{"a", "b", "c"} {
+			r.mustProduce(value)
+		}
+		r.converge(2 * core.Second)
+		at := r.follower()
+		r.cutOff(at)
+		h, w := r.hosted(at, "t", 0), r.nodes[at]
+		c := w.b.store.Log(h.log)
+		require.Zero(t, r.move(at, []string{"/data2", "/data"}[c.Place()]))
+		r.until("all is copied", 5*core.Second, func() bool { return len(w.b.moves) == 1 && w.b.moves[0].near })
+		var out core.Out
+		require.Equal(t, log.AppendOK, w.b.store.Restart(w.now, h.log, to, &out))
+		for _, e := range out.Effects {
+			w.carryOut(e)
+		}
+		w.run()
+		f := w.b.store.Log(w.b.moves[0].future)
+		r.until("the future log is as empty", 5*core.Second, func() bool { return f.Start() == to && f.End() == to })
+		require.Equal(t, []core.Offset{to, to}, []core.Offset{c.Start(), c.End()})
+		require.Equal(t, []core.Epoch{-1, -1}, []core.Epoch{c.Epoch(), f.EpochBelow(to)})
+		require.True(t, w.b.moves[0].near)
+	}
 }
