@@ -166,7 +166,7 @@ func (ch *change) candidate() (leader core.NodeID, unclean bool) {
 // settleLast keeps the last leader in mind while there is none and nobody is in sync.
 func (ch *change) settleLast() {
 	defer func() {
-		if ch.wiped && len(ch.replicas) > 1 && slices.Contains(ch.last, ch.lost) {
+		if ch.wiped && len(ch.replicas) > 1 && slices.Contains(ch.last, ch.lost) && !ch.alone() {
 			ch.last = []core.NodeID{}
 		}
 	}()
@@ -179,6 +179,16 @@ func (ch *change) settleLast() {
 	case len(ch.old.ISR) == 1: // it led before it was the last to go, when ELR was not in force
 		ch.last = ch.old.ISR
 	}
+}
+
+// alone reports whether nobody but the lost replica was ever in sync, and it too few to commit anything. That is how a partition begins
+// that is created where only one broker counts as alive, which may have lost its disk already. Such a replica may lead again with
+// nothing: the others have nothing either that was committed. Only its first state, and the one after it went, say so for certain.
+func (ch *change) alone() bool {
+	old, self := ch.old, []core.NodeID{ch.lost}
+	first := old.Epoch == 0 && slices.Equal(old.ISR, self)
+	second := old.Epoch == 1 && len(old.ISR) == 0 && slices.Equal(old.ELR, self)
+	return ch.on.elr && ch.on.min > 1 && (first || second)
 }
 
 // bumps reports whether the leader gets a new epoch: it changed, or has lost records that it may have under the old one, or a
