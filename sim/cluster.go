@@ -237,8 +237,10 @@ func (cfg *Config) server(i int, k role, racks int) string {
 		fmt.Fprintf(&b, "broker.rack=r%d\n", i%(racks+1))
 	}
 	for _, kv := range strings.SplitAfter(cfg.Broker, "\n") {
-		switch name, _, _ := strings.Cut(kv, "="); name {
+		switch name, value, _ := strings.Cut(kv, "="); name {
 		case "node.id", "process.roles", "listeners", "offsets.topic.replication.factor", "klamm.internal.broker.requests":
+		case "offsets.commit.timeout.ms": // shorter than replication takes, no leader of a group would learn that its assignment is stored
+			fmt.Fprintf(&b, "%s=%d\n", name, max(number(strings.TrimSpace(value)), 100))
 		default:
 			b.WriteString(kv)
 		}
