@@ -296,7 +296,7 @@ func (b *Broker) Hosts() bool { return b.hosts() }
 
 // hostAll takes every partition of the image into service, and sets aside directories that belong to none.
 func (b *Broker) hostAll(now core.Now, out *core.Out) {
-	b.stage, b.parts.taken = stagePartitions, true
+	b.stage = stagePartitions
 	b.chooseTwins(now, out)
 	b.passOver(now, out)
 	for _, id := range slices.Clone(b.store.IDs()) {
@@ -325,6 +325,7 @@ func (b *Broker) hostAll(now core.Now, out *core.Out) {
 	for t := range b.img.Topics() {
 		b.host(now, t, out)
 	}
+	b.parts.taken = true // not before: see placeFor
 	b.resumeMoves(now, out)
 }
 

@@ -69,7 +69,9 @@ func (b *Broker) directoryIn(x *image.Partition) core.TopicID {
 // metadata, else the one that has the fewest logs, the first of several. Negative: none can be used. If the metadata have it
 // in a directory that is not here, and some directory could not be read, it is taken to be in that one, and offline: it would
 // begin anew, empty, although its records may be there. A future log says the same: the metadata have a replica in the directory to which
-// it moves before it is there, and the log that it was a copy of is in none that can be read.
+// it moves before it is there, and the log that it was a copy of is in none that can be read. And so it is with a replica of which the
+// metadata say that the broker chooses, if they did as this life took in what there is: a former one may have chosen, and served the replica,
+// and the controller had not come to taking that in. A partition that came later is new.
 func (b *Broker) placeFor(tp core.TopicPartition, topic core.TopicID, x *image.Partition, out *core.Out) int {
 	failed := slices.IndexFunc(b.dirs, func(d logDir) bool { return d.data && d.why != "" })
 	if failed >= 0 && slices.ContainsFunc(b.store.Futures(), func(id log.LogID) bool {
@@ -96,8 +98,13 @@ func (b *Broker) placeFor(tp core.TopicPartition, topic core.TopicID, x *image.P
 			best, least = at, n
 		}
 	}
-	if failed >= 0 && !told.IsZero() && told != dirUnassigned {
+	switch {
+	case failed < 0 || told.IsZero():
+	case told != dirUnassigned:
 		out.Mark("broker.directory-offline-at-start")
+		return failed
+	case !b.hosts():
+		out.Mark("broker.unassigned-and-offline")
 		return failed
 	}
 	return best

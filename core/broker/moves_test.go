@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"strings"
 	"testing"
 
 	"klamm/core"
@@ -82,4 +83,46 @@ func TestReplicaBeginsAnewWhileItMoves(t *testing.T) {
 		require.Equal(t, []core.Epoch{-1, -1}, []core.Epoch{c.Epoch(), f.EpochBelow(to)})
 		require.True(t, w.b.moves[0].near)
 	}
+}
+
+// A replica is served, and the broker falls before the controller has heard where it is. The next life cannot read that directory: the metadata
+// still have the broker choose, and it does not choose again, for it would serve an empty log. A partition that comes later is new,
+// and it chooses.
+func TestReplicaOfAnUntoldDirectory(t *testing.T) {
+	r := &replicas{fleet: newFleet(t, 3, func(int) string { return "log.dirs=/data,/data2,/data3\nmetadata.log.dir=/meta\n" })}
+	r.until("all are ready", 10*core.Second, r.ready)
+	for _, w := range r.nodes {
+		w.b.assign.retryAt = core.Never // nothing is told in this life
+	}
+	r.create(1)
+	r.mustProduce("a")
+	at := r.leader("t", 0)
+	w := r.nodes[at]
+	known := func() core.TopicID { return w.b.directoryIn(w.b.img.Partition("t", 0)) }
+	require.Equal(t, dirUnassigned, known())
+	path := w.b.store.Path(w.b.store.Log(r.hosted(at, "t", 0).log).Place())
+
+	r.kill(at)
+	w.broken = path
+	r.restart(at)
+	r.until("the controller knows that it is offline", 20*core.Second, func() bool { return w.b.img != nil && w.b.stage == stageReady && known() == dirDamaged })
+	require.True(t, r.hosted(at, "t", 0).offline())
+	require.NotZero(t, w.marks.Count("broker.unassigned-and-offline"))
+	require.Equal(t, -1, r.leader("t", 0))
+	for file := range w.files {
+		require.False(t, strings.Contains(file, "/t-0/") && !strings.HasPrefix(file, path+"/"), file)
+	}
+	q, topic := kmsg.NewPtrCreateTopicsRequest(), kmsg.NewCreateTopicsRequestTopic()
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "later", 1, 3
+	q.Topics, q.TimeoutMillis = append(q.Topics, topic), 5000
+	require.Zero(t, r.call(r.running(), "PLAINTEXT", 7, q).(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode)
+	r.until("the later one is there", 5*core.Second, func() bool { h := r.hosted(at, "later", 0); return h != nil && h.open && !h.offline() })
+
+	r.kill(at)
+	w.broken = ""
+	r.restart(at)
+	r.until("it leads again", 20*core.Second, func() bool { return r.leader("t", 0) == at })
+	r.mustProduce("b")
+	require.Equal(t, []string{"a", "b"}, values(t, r.bytes(at, "t")))
+	require.Equal(t, w.b.dirOf(r.hosted(at, "t", 0).log), known())
 }

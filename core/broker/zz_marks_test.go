@@ -28,6 +28,7 @@ var notInScripts = map[string]string{
 	"broker.replica-throttled":       "likewise",
 	"broker.swap-called-back":        "a log that takes no appends and whose rest is not copied within a second",
 	"broker.future-log-cut":          "a fleet has it: TestReplicaIsCutWhileItMoves",
+	"broker.unassigned-and-offline":  "a controller that does not hear where a replica is: TestReplicaOfAnUntoldDirectory",
 	"broker.assignment-unanswered":   "a controller that is lost between a request and its answer",
 	"broker.fetch-of-stranger":       "a replica that has not heard yet that it was taken away",
 	"broker.marker-lost":             "a node that dies between a request and its answer",
