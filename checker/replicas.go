@@ -78,7 +78,6 @@ type copyOf struct {
 	lossy  bool // it came back with less than it had been counted with, and is not back among the candidates since
 	heard  int  // the newest life that the metadata know; -1: none since the copy began
 	booked []Booked
-	least  int // min.insync.replicas, if it led
 }
 
 // Standing is what a node says of one of its replicas.
@@ -92,6 +91,7 @@ type Standing struct {
 	Epoch          int32   // of its leadership
 	ISR, Asked     []int32 // as the leader has them
 	MinISR         int
+	MinBefore      int // what it was when the Step under way began, if metadata came in that Step; else zero
 	PartitionEpoch int32
 	Followers      []Booked // what the leader believes of the others
 	Voters         []int32  // of the metadata log, where they change: those in force on this node that have their disks; and
@@ -326,11 +326,6 @@ func (c *Replicas) Look(s *Standing) {
 		if fell && wasLeading {
 			c.fail("I17", "node %d: the leader's high watermark fell from %d to %d in epoch %d", s.Node, x.high, s.High, s.Epoch)
 		}
-		if wasLeading && x.least > 0 {
-			x.least = min(x.least, s.MinISR) // the setting may have been raised in the Step that raised the high watermark
-		} else {
-			x.least = s.MinISR
-		}
 		c.bookings(s)
 		c.superset(s)
 		c.joins(s)
@@ -343,7 +338,7 @@ func (c *Replicas) Look(s *Standing) {
 	if s.High > x.agreed {
 		c.raised(x, s)
 	}
-	x.high, x.least = s.High, s.MinISR
+	x.high = s.High
 }
 
 // Leads says who leads in an epoch. It comes before the batches that this leader has written.
@@ -491,7 +486,11 @@ func (c *Replicas) allInSync(s *Standing) {
 	if s.Moved { // candidates judges the sets that came of it
 		return
 	}
-	if len(s.ISR) < c.copy(s.Node).least {
+	least := s.MinISR
+	if s.MinBefore > 0 { // one Step may raise the high watermark, that of a leadership which begins included, and then learn of the setting
+		least = min(least, s.MinBefore)
+	}
+	if len(s.ISR) < least {
 		c.fail("I18", "node %d raised the high watermark to %d with %d in-sync replicas, and %d are asked for", s.Node, s.High, len(s.ISR), s.MinISR)
 	}
 	for _, set := range [][]int32{s.ISR, s.Asked} {

@@ -178,6 +178,18 @@ func TestReplicasFixtures(t *testing.T) {
 			p.Registered(reg(2, 1, 1, []int32{1, 2}, nil), nil, nil)
 		}, "I20"},
 		{"raised with too few", func(p *play) { p.lead(1, 1, 30, 1) }, "I18"},
+		{"a leadership begins and raises while one is enough, and in that Step more are asked for", func(p *play) {
+			p.Look(&Standing{Node: 1, High: 30, Safe: 30, End: 30, Leads: true, Epoch: 2, ISR: []int32{1}, MinISR: 3, MinBefore: 1})
+		}, ""},
+		{"a leadership begins and raises with too few for what was asked before as well", func(p *play) {
+			p.Look(&Standing{Node: 1, High: 30, Safe: 30, End: 30, Leads: true, Epoch: 2, ISR: []int32{1}, MinISR: 3, MinBefore: 2})
+		}, "I18"},
+		{"raised with too few for what has been asked since an earlier Step", func(p *play) {
+			s := &Standing{Node: 1, High: 20, Safe: 30, End: 30, Leads: true, Epoch: 1, ISR: []int32{1}, MinISR: 1}
+			p.Look(s)
+			s.High, s.MinISR = 30, 2
+			p.Look(s)
+		}, "I18"},
 		{"raised beyond its own sync", func(p *play) {
 			p.put(2, 1, 3)
 			p.follow(2, 20)

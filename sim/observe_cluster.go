@@ -252,6 +252,7 @@ func (r *run) lookCopy(at int, n *Node, m member, node *quorum.Node, l *log.Log)
 		Leads: epoch >= 0, Epoch: int32(epoch), PartitionEpoch: int32(version), Settled: settled}
 	if lead != nil {
 		leaderStanding(&s, lead, n.clock(r.w.now).Mono)
+		s.MinBefore = v.minBefore(r.w.Steps, x.c.at)
 	} else if s.Leads {
 		for _, f := range node.Copies() {
 			s.Followers = append(s.Followers, checker.Booked{Node: int32(f.Node), End: int64(f.End)})
@@ -596,4 +597,15 @@ func (v *clusterNode) reigned(step uint64, at core.TopicPartition) bool {
 	}
 	old, now := v.was.Partition(at.Topic, at.Partition), v.img.Partition(at.Topic, at.Partition)
 	return old != nil && now != nil && now.LeaderEpoch > old.LeaderEpoch+1
+}
+
+// minBefore is a topic's own min.insync.replicas when the Step under way began, if metadata came in it; else zero.
+func (v *clusterNode) minBefore(step uint64, at core.TopicPartition) int {
+	if v.step != step || v.was == nil || v.was.Partition(at.Topic, at.Partition) == nil {
+		return 0
+	}
+	if least := (image.View{Image: v.was}).Topic(at.Topic, minISR); least.Source == image.SourceTopic {
+		return max(1, min(int(least.Int()), len(v.was.Partition(at.Topic, at.Partition).Replicas)))
+	}
+	return 0
 }
