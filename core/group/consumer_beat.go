@@ -34,6 +34,7 @@ type beat struct {
 	leaves   []string // ids of members that go
 	regex    regex    // what the member's expression matches, as it was just looked up
 	upgrades bool     // the group is one of the classic protocol, and c is what it becomes
+	overdue  bool     // … and what its members have is not what a finished round would have given them
 }
 
 // refusal is an error with its words.
@@ -318,6 +319,7 @@ func (s *State) resubscribe(b *beat, is *wire.ConsumerGroupMemberMetadataValue) 
 // measure compares what there is of the topics that the members want with what it was, and raises the epoch.
 func (s *State) measure(b *beat, bump bool) {
 	hash := b.c.hash
+	bump = bump || b.overdue
 	if end := b.env.Image.End(); bump || b.c.seen != end || b.c.epoch == 0 {
 		hash = b.measureAll()
 		b.c.seen = end

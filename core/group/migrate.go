@@ -17,9 +17,10 @@ import (
 //	classic <──the last member of the consumer protocol goes── consumer
 //
 // On the way up each member keeps what it was assigned last, at an epoch that is the generation, so that what it commits and says counts
-// before as after; who waits for the round that is given up is told to join again. On the way down each member has its part of the target
-// and a round begins. The epoch of the group becomes the generation and the other way round, so that neither is ever given out twice; so it
-// is with a group that is empty, too, for which Apache Kafka begins anew.
+// before as after; who waits for the round that is given up is told to join again. What that round was to mend is left to a new target,
+// which is computed even if the one who joins takes a static member's place and changes nothing itself. On the way down each member has
+// its part of the target and a round begins. The epoch of the group becomes the generation and the other way round, so that neither is
+// ever given out twice; so it is with a group that is empty, too, for which Apache Kafka begins anew.
 //
 // Either way all records are one batch: those of the old protocol go, then come those of the new one, as other readers of the log expect it.
 
@@ -81,8 +82,22 @@ func (s *State) upgrade(b *beat) refusal {
 		b.c.hold(row, m.assigned, nil)
 	}
 	b.c.hash = b.measureAll()
+	b.overdue = g.phase != Stable || !b.c.holdAll(b.env)
 	b.records = append(b.records, b.c.records(g.name)...)
 	return refusal{}
+}
+
+// holdAll reports whether all that any member wants is some member's.
+func (c *consumers) holdAll(env Env) bool {
+	for _, name := range c.wanted() {
+		t := env.Image.Topic(name)
+		for p := int32(0); t != nil && int(p) < len(t.Partitions); p++ {
+			if _, taken := c.holder[held{t.ID, p}]; !taken {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // upgraded is a classic member as one of a consumer group: with all that it was assigned last.
