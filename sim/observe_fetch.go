@@ -144,15 +144,19 @@ func (r *run) epochOf(c *copies, node int32, offset int64) (epoch int32, known b
 		if id, there := m.Store().Find(c.at); there {
 			if l := m.Store().Log(id); !l.Online() && l.Offline() != "" {
 				dir := strings.TrimSuffix(dirOfLog(n, l), "/")
-				return epochOnDisk(n.Disk.Names(dir), func(name string, off int64, dst []byte) int { return n.Disk.Peek(dir+"/"+name, off, dst) }, offset)
+				return epochOnDisk(n.Disk.Names(dir), func(name string, off int64, dst []byte) int { return n.Disk.Peek(dir+"/"+name, off, dst) }, int64(l.Start()), offset)
 			}
 		}
 	}
 	return c.EpochAt(node, offset)
 }
 
-// epochOnDisk walks the batches of the segment that an offset lies in, by their heads. names are the files of a log's directory, sorted.
-func epochOnDisk(names []string, read func(name string, off int64, dst []byte) int, offset int64) (epoch int32, known bool) {
+// epochOnDisk walks the batches of the segment that an offset lies in, by their heads. names are the files of a log's directory, sorted. What stands
+// below the start of the log is none of it any more: a log that holds nothing else has no last record.
+func epochOnDisk(names []string, read func(name string, off int64, dst []byte) int, start, offset int64) (epoch int32, known bool) {
+	if offset < start {
+		return -1, false
+	}
 	segment := ""
 	for _, name := range names {
 		if base, is := segmentBase(name); is && base <= offset {

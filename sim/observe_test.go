@@ -33,13 +33,17 @@ func TestEpochOnDisk(t *testing.T) {
 		epoch  int32
 		known  bool
 	}{{0, 8, true}, {1, -1, false}, {10, 1, true}, {14, 1, true}, {15, -1, false}, {17, 7, true}, {19, 7, true}, {20, -1, false}} {
-		epoch, known := epochOnDisk(names, read, c.offset)
+		epoch, known := epochOnDisk(names, read, 0, c.offset)
 		require.Equal(t, c.epoch, epoch, c.offset)
 		require.Equal(t, c.known, known, c.offset)
 	}
-	_, known := epochOnDisk(nil, read, 3)
+	_, known := epochOnDisk(names, read, 19, 19)
+	require.True(t, known)
+	_, known = epochOnDisk(names, read, 20, 19)
+	require.False(t, known, "deleted")
+	_, known = epochOnDisk(nil, read, 0, 3)
 	require.False(t, known)
-	_, known = epochOnDisk([]string{"00000000000000000000.log"}, func(_ string, _ int64, dst []byte) int { return copy(dst, make([]byte, batchHead)) }, 3)
+	_, known = epochOnDisk([]string{"00000000000000000000.log"}, func(_ string, _ int64, dst []byte) int { return copy(dst, make([]byte, batchHead)) }, 0, 3)
 	require.False(t, known, "no batch")
 }
 
