@@ -67,6 +67,8 @@ const (
 	moveBytes = 1 << 20
 	// swapWait bounds how long a log takes no appends while the rest of it is copied.
 	swapWait = core.Second
+	// moveCleanWait is the time between two looks whether the clean of a log has ended that is to be copied: a few operations of the disk.
+	moveCleanWait = 10 * core.Millisecond
 	// everyEpoch is above the epochs of all batches: what a future log is given by its own broker is believed.
 	everyEpoch core.Epoch = 1<<31 - 1
 )
@@ -402,6 +404,11 @@ func (b *Broker) stepMove(now core.Now, m *move, out *core.Out) {
 		return
 	}
 	if m.stage == moveMaking {
+		if c.Cleaning().On { // it was asked to end; what it removes must not be in the copy
+			out.Mark("broker.move-awaits-clean")
+			m.nextAt = min(m.nextAt, now.Mono.After(moveCleanWait))
+			return
+		}
 		m.stage = moveCopying
 		var first replica.Step
 		m.follower, first = replica.Follow(b.cfg.NodeID, everyEpoch, b.ownOf(m.future))

@@ -27,6 +27,7 @@ var notInScripts = map[string]string{
 	"broker.fetch-throttled":         "a follower that is not in sync; the simulator comes there",
 	"broker.replica-throttled":       "likewise",
 	"broker.swap-called-back":        "a log that takes no appends and whose rest is not copied within a second",
+	"broker.move-awaits-clean":       "a cleaner that puts a segment in the place of others just as a future log is made; the simulator comes there",
 	"broker.future-log-cut":          "a fleet has it: TestReplicaIsCutWhileItMoves",
 	"broker.unassigned-and-offline":  "a controller that does not hear where a replica is: TestReplicaOfAnUntoldDirectory",
 	"broker.assignment-unanswered":   "a controller that is lost between a request and its answer",

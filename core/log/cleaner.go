@@ -152,7 +152,7 @@ func (s *Store) clean(now core.Now, out *core.Out) {
 			if l.cfg.Compact && l.state != offline {
 				k.at = now.Mono.After(k.cfg.Backoff)
 			}
-			if !l.cleanable() {
+			if !l.cleanable() || s.isCopied(l) {
 				continue
 			}
 			s.lookAtFirst(l, out)

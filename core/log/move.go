@@ -41,7 +41,8 @@ const (
 )
 
 // CreateFuture makes a future log of a log, in the directory at a place, which is another one. Loaded, with its id, says when it may be
-// filled. It is empty and begins at offset 0.
+// filled. It is empty and begins at offset 0. A clean of the log under way is given up, and none begins while there is a future log:
+// whoever fills it waits until Cleaning says that none is on, as a swap ends first.
 func (s *Store) CreateFuture(now core.Now, of LogID, at int, out *core.Out) LogID {
 	c := s.live(of)
 	core.Must(c != nil && c.as == current, "a future log is that of a partition's log")
@@ -56,6 +57,7 @@ func (s *Store) CreateFuture(now core.Now, of LogID, at int, out *core.Out) LogI
 		s.fail(l, why, out)
 		return l.id
 	}
+	s.giveUpClean(now, c, out)
 	s.beginCreate(l, out)
 	return l.id
 }
@@ -71,6 +73,18 @@ func (s *Store) taker(c *Log) *Log {
 		}
 	}
 	return nil
+}
+
+// isCopied reports whether a future log of a log is being filled, or may come to be. Such a log is not cleaned. What a future log has got
+// from below stays in it; did the cleaner remove from the log, above that, what it must have beside it, a tombstone or the marker of an
+// aborted transaction, the future log would hold an old value without its end, or records that nobody aborted. Nor does
+// a record come back that readers went past. A future log that has failed does not count: none that was given up is filled
+// before the next start.
+func (s *Store) isCopied(c *Log) bool {
+	return c.as == current && slices.ContainsFunc(s.aside, func(id LogID) bool {
+		f := s.logs[id]
+		return f.as == future && f.p == c.p && f.state <= online
+	})
 }
 
 // Futures lists the future logs.

@@ -55,6 +55,60 @@ func TestMovedLogIsCleaned(t *testing.T) {
 	require.Empty(t, r.w.changes[len(r.w.changes)-1].Note)
 }
 
+// A log is not cleaned while it is copied to another directory, from the moment when its future log is made, in another life neither; it is
+// when the future log is deleted.
+func TestCopiedLogIsNotCleaned(t *testing.T) {
+	r := newCleanRig(nil)
+	r.w.root.entries["e"] = newDir()
+	r.w.root.platter["e"] = r.w.root.entries["e"]
+	cleaner, points := r.w.cfg.Cleaner, r.w.cfg.CheckpointTime
+	r.w.cfg = DefaultStoreConfig("d", "e")
+	r.w.cfg.Cleaner, r.w.cfg.CheckpointTime = cleaner, points
+	r.create()
+	dirty := func() {
+		for range 3 {
+			r.fill(40, 3, batch.Options{})
+			r.w.run()
+			r.commit()
+			r.w.run()
+			r.w.advance(10 * core.Second)
+		}
+	}
+	r.fill(40, 3, batch.Options{})
+	r.w.run()
+	r.commit()
+	for range 1000 { // until a clean is under way
+		if r.log().clean != nil && r.log().clean.stage >= cleanSurveying {
+			break
+		}
+		if !r.w.step() {
+			r.w.now.Wall, r.w.now.Mono = r.w.now.Wall+core.Second, r.w.now.Mono+core.Second
+			r.w.s.Tick(r.w.now, &r.w.out)
+			r.w.gather()
+		}
+	}
+	require.NotNil(t, r.log().clean)
+	future := r.w.s.CreateFuture(r.w.now, r.id, 1, &r.w.out)
+	require.True(t, r.log().clean == nil || r.log().clean.quit, "it is given up")
+	r.w.gather()
+	r.w.run()
+	swaps, point := r.log().Swaps(), r.log().CleanPoint()
+	dirty()
+	require.Equal(t, []any{swaps, point}, []any{r.log().Swaps(), r.log().CleanPoint()})
+
+	r.crash(nil)
+	r.boot(t)
+	r.w.run()
+	dirty()
+	require.Zero(t, r.log().Swaps(), "in another life")
+	future = r.w.s.Futures()[0]
+	r.w.s.Delete(r.w.now, future, &r.w.out)
+	r.w.gather()
+	r.w.run()
+	dirty()
+	require.NotZero(t, r.log().Swaps(), "nothing is copied any more")
+}
+
 // moveRig is a log in one of two directories, of idempotent producers, whose first records go.
 type moveRig struct {
 	t  *testing.T
