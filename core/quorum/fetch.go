@@ -145,6 +145,21 @@ func (n *Node) book(now core.Now, id core.NodeID, dir core.TopicID, offset core.
 		n.advance(now, store, out)
 		return
 	}
+	r := n.readerOf(id, dir)
+	switch { // as in caught
+	case offset >= end:
+		r.caughtAt, r.caught = now.Mono, true
+	case r.leaderEnd >= 0 && offset >= r.leaderEnd:
+		r.caughtAt, r.caught = max(r.caughtAt, r.fetchedAt), true
+	}
+	r.fetchedAt = now.Mono
+	r.caughtMillis = caught(r.caughtMillis, r.fetchMillis, offset, end, r.leaderEnd, millis)
+	r.end, r.fetchMillis, r.leaderEnd = offset, millis, end
+}
+
+// readerOf is what is remembered of an observer; one that is new takes the place of the one that was silent longest when there are
+// readersMax.
+func (n *Node) readerOf(id core.NodeID, dir core.TopicID) *reader {
 	i, found := slices.BinarySearchFunc(n.readers, reader{id: id, dir: dir}, func(a, b reader) int {
 		return cmp.Or(cmp.Compare(a.id, b.id), slices.Compare(a.dir[:], b.dir[:]))
 	})
@@ -163,16 +178,7 @@ func (n *Node) book(now core.Now, id core.NodeID, dir core.TopicID, offset core.
 		}
 		n.readers = slices.Insert(n.readers, i, reader{id: id, dir: dir, fetchMillis: -1, caughtMillis: -1, leaderEnd: -1})
 	}
-	r := &n.readers[i]
-	switch { // as in caught
-	case offset >= end:
-		r.caughtAt, r.caught = now.Mono, true
-	case r.leaderEnd >= 0 && offset >= r.leaderEnd:
-		r.caughtAt, r.caught = max(r.caughtAt, r.fetchedAt), true
-	}
-	r.fetchedAt = now.Mono
-	r.caughtMillis = caught(r.caughtMillis, r.fetchMillis, offset, end, r.leaderEnd, millis)
-	r.end, r.fetchMillis, r.leaderEnd = offset, millis, end
+	return &n.readers[i]
 }
 
 // peerOf is the voter that a request comes from, or nil.

@@ -209,6 +209,10 @@ func (n *Node) turn(now core.Now, store *log.Store, out *core.Out) {
 	if now.Mono >= n.holdTo {
 		n.holdTo = 0
 	}
+	if n.role == Resigned && !n.stopping && !n.stands() && !slices.ContainsFunc(n.peers, func(p peer) bool { return !p.done }) {
+		// It was taken out of the voters, and those that stay know that they have to elect: nothing is left to wait for.
+		n.due = now.Mono
+	}
 	if now.Mono >= n.due {
 		n.follow.lostAt = 0 // it has had its effect; a fetch that fails will set it again
 		n.timedOut(now, store, out)

@@ -236,7 +236,8 @@ func (n *Node) Voters() []Voter {
 }
 
 // setPeers makes the peers those of the voters in force. What is known of those that stay is kept; one that comes while
-// this node leads begins with what it has fetched as an observer, and with all of its time to fetch again.
+// this node leads begins with what it has fetched as an observer, and with all of its time to fetch again; one that goes is an
+// observer, with what it has fetched as a voter.
 func (n *Node) setPeers(now core.Now) {
 	old, set := n.peers, n.inForce()
 	n.peers = nil
@@ -266,6 +267,13 @@ func (n *Node) setPeers(now core.Now) {
 		n.peers = append(n.peers, p)
 	}
 	slices.SortFunc(n.peers, func(a, b peer) int { return int(a.id) - int(b.id) })
+	for i := range old {
+		// One that is let go is an observer from now on, and told as one before its next fetch.
+		if o := &old[i]; o.fetchMillis >= 0 && findPeer(n.peers, o.id) == nil {
+			r := n.readerOf(o.id, o.dir)
+			r.end, r.leaderEnd, r.fetchMillis, r.caughtMillis, r.fetchedAt = o.end, o.leaderEnd, o.fetchMillis, o.caughtMillis, o.fetchedAt
+		}
+	}
 }
 
 func hostPort(host string, port uint16) string {
