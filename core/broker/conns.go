@@ -28,7 +28,7 @@ type connections struct {
 // conn is one client's connection. Its requests are answered in the order in which they came.
 //
 // Invariants: seqs in queue rise by one; a request runs only if all before it in queue are answered, or all
-// of them and it are Produce.
+// of them and it are Produce; none runs behind one that is alone.
 type conn struct {
 	id       core.ConnID
 	used     bool
@@ -274,7 +274,7 @@ func (b *Broker) startRequests(now core.Now, i int32, out *core.Out) {
 			continue
 		case at > 0 && p.key != produceKey:
 			return
-		case at > 0 && c.queue[at-1].key != produceKey:
+		case at > 0 && (c.queue[at-1].key != produceKey || c.queue[at-1].alone): // it may have become so just now, by starting
 			return
 		}
 		p.state = running

@@ -369,7 +369,8 @@ func (s *script) value(name string, f reflect.Value) string {
 	return fmt.Sprintf("%v", f.Interface())
 }
 
-// produce sends one batch: records=(key:value,…), where - is null.
+// produce sends one batch: records=(key:value,…), where - is null. With also=(partition@sequence,…) the request has
+// the same records for other partitions too.
 func (s *script) produce() string {
 	q := kmsg.NewPtrProduceRequest()
 	q.Acks, q.TimeoutMillis = int16(s.int("acks", -1)), int32(s.int("timeout", 1000))
@@ -387,8 +388,15 @@ func (s *script) produce() string {
 	}
 	p := kmsg.NewProduceRequestTopicPartition()
 	p.Partition = int32(s.int("partition", 0))
-	p.Records = s.batch()
+	sequence := int32(s.int("seq", 0))
+	p.Records = s.batch(sequence)
 	topic.Partitions = append(topic.Partitions, p)
+	for _, x := range s.vals("also") {
+		_, err := fmt.Sscanf(x, "%d@%d", &p.Partition, &sequence)
+		require.NoError(s.t, err, s.d.Pos)
+		p.Records = s.batch(sequence)
+		topic.Partitions = append(topic.Partitions, p)
+	}
 	q.Topics = append(q.Topics, topic)
 	id := s.conn()
 	s.w.send(id, version, s.text("client", "test"), q)
@@ -399,10 +407,10 @@ func (s *script) produce() string {
 	return s.reply(id)
 }
 
-func (s *script) batch() []byte {
+func (s *script) batch(sequence int32) []byte {
 	o := batch.Options{LeaderEpoch: -1, Transactional: s.d.HasArg("transactional") || s.d.HasArg("txn"), Control: s.d.HasArg("control"), AppendTime: s.d.HasArg("append-time")}
 	if s.d.HasArg("pid") {
-		o.Producer = &batch.Producer{ID: s.int("pid", 0), Epoch: int16(s.int("epoch", 0)), Sequence: int32(s.int("seq", 0))}
+		o.Producer = &batch.Producer{ID: s.int("pid", 0), Epoch: int16(s.int("epoch", 0)), Sequence: sequence}
 	}
 	codec, _ := batch.ParseCodec(s.text("codec", "none"))
 	o.Codec = codec
