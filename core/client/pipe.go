@@ -153,8 +153,12 @@ func (x *Pipe) Take(now core.Now, out *core.Out) []Message {
 		if i < 0 {
 			continue
 		}
-		position, _ := x.c.Position(b.At)
-		x.from, x.upTo = append(x.from, b), append(x.upTo, CommitOffset{At: b.At, Offset: position, Epoch: x.c.reading(b.At).passedOf})
+		r := x.c.reading(b.At)
+		if r == nil { // lost while the batch was taken: whoever has it now takes the same records
+			x.spoiled = true
+			continue
+		}
+		x.from, x.upTo = append(x.from, b), append(x.upTo, CommitOffset{At: b.At, Offset: r.position, Epoch: r.passedOf})
 	}
 	return list
 }
