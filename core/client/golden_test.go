@@ -365,6 +365,9 @@ func (s *script) print(b *strings.Builder) {
 		for _, r := range s.p.Results() {
 			fmt.Fprintf(b, "result %d: %v %s-%d %d %s\n", r.ID, r.Fate, r.At.Topic, r.At.Partition, r.Offset, r.Failure.Error())
 		}
+		for _, at := range s.p.Mistaken() {
+			fmt.Fprintf(b, "mistaken: %s-%d\n", at.Topic, at.Partition)
+		}
 	}
 	if s.p != nil && s.p.transactional() {
 		for _, r := range s.p.Ended() {

@@ -97,6 +97,7 @@ type Producer struct {
 	pending  int // records without a Result
 	flushing bool
 	closed   bool
+	mistaken []core.TopicPartition
 	turn     int // which partition a request begins with: none starves
 
 	waitedFor  uint64         // the metadata reply that waiting was last held against
@@ -241,6 +242,20 @@ func (p *Producer) Results() []Result {
 	r := p.results
 	p.results = p.results[:0]
 	return r
+}
+
+// mistakenMax bounds what Mistaken hands over.
+const mistakenMax = 1 << 10
+
+// Mistaken hands over where a broker has refused, as out of order, the batch that follows the last acknowledged one, or the
+// first of all, although no batch was given up that it could miss: it has forgotten this producer, or taken batches in another order
+// than they were sent. The producer gets over it, but a transaction that was open does not. A batch that may be stored already does
+// not count: whoever loads a log from a snapshot of its producers knows the last batch of each, but not those before. There are at
+// most 1024 since the last call; the list is valid until the next Step.
+func (p *Producer) Mistaken() []core.TopicPartition {
+	m := p.mistaken
+	p.mistaken = p.mistaken[:0]
+	return m
 }
 
 // Trouble says why nothing goes forward, as far as that is known.

@@ -93,6 +93,9 @@ func (p *Producer) answered1(now core.Now, b *outbox, j int, a *kmsg.ProduceResp
 		code == wire.ProducerFenced:
 		// The broker has lost what it knew of this producer, or never had a batch that we gave up.
 		out.Mark("client.sequence-refused")
+		if gap := b.reset || p.txn.bump; code == wire.OutOfOrderSequenceNumber && !gap && !s.doubtful && !p.opt.NotIdempotent && len(p.mistaken) < mistakenMax {
+			p.mistaken = append(p.mistaken, b.at)
+		}
 		if p.transactional() && code == wire.ProducerFenced {
 			p.txn.die(why)
 		}
