@@ -157,6 +157,7 @@ func (a *piping) process(now core.Now, v uint64, out *core.Out) {
 // drain takes what became of records and of batches.
 func (a *piping) drain() {
 	r := a.e.r
+	r.mistaken(a.x.Producer(), a.conf.id)
 	for _, res := range a.x.Stored() {
 		a.e.resolved(a.ids[res.ID-1], res)
 	}

@@ -29,6 +29,9 @@ func (e *exactly) writer(i int, entity uint64) core.Machine {
 	o := client.ProducerOptions{Options: e.r.options(entity), TransactionalID: conf.id, TransactionTime: conf.lasts, DeliveryTime: 20 * core.Second}
 	d := drawing{e.r.w.Choices, entity}
 	o.Linger, o.BatchBytes = core.Time(d.n(10))*core.Millisecond, 200<<d.n(6)
+	if conf.gushes {
+		o.Linger, o.BatchBytes, o.InFlight = -1, 100, 5
+	}
 	a := &writer{e: e, conf: conf, entity: entity, number: e.r.oracle.Sender(true, -1), p: client.NewProducer(o), txn: -1}
 	a.gone = conf.deserts && entity&0xffff > 0 // it does not come back
 	e.writers[i] = a
@@ -117,10 +120,17 @@ func (a *writer) work(now core.Now, out *core.Out) {
 // burst sends a few records.
 func (a *writer) burst(now core.Now, v uint64, out *core.Out) {
 	r := a.e.r
-	for n := 1 + int(v&3); n > 0 && a.left > 0; n-- {
+	n, topics := 1+int(v&3), len(a.conf.topics)
+	if a.conf.gushes {
+		n, topics = a.left, 1
+	}
+	for sent := 0; n > 0 && a.left > 0; n-- {
 		x := r.w.draw(siteWork, a.entity, 1<<40)
 		a.left--
-		t := &r.cfg.Topics[a.conf.topics[int(x&0xff)%len(a.conf.topics)]]
+		if sent++; sent%8 == 0 {
+			topics = min(topics+1, len(a.conf.topics))
+		}
+		t := &r.cfg.Topics[a.conf.topics[int(x&0xff)%topics]]
 		rec := client.Record{Topic: t.name, Partition: int32(x>>8&0xff) % t.partitions}
 		id := r.oracle.Sent(a.number, t.name, r.w.now)
 		if rec.Value = makeValue(id, int(x>>16&0xffff)*a.conf.size>>16); t.compacted.on {
@@ -145,6 +155,7 @@ func (a *writer) burst(now core.Now, v uint64, out *core.Out) {
 // drain takes what became of records and of transactions.
 func (a *writer) drain(now core.Now, out *core.Out) {
 	r := a.e.r
+	r.mistaken(a.p, a.conf.id)
 	for _, res := range a.p.Results() {
 		a.e.resolved(a.ids[res.ID-1], res)
 	}

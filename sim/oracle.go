@@ -187,6 +187,15 @@ func (o *Oracle) Resolved(id uint64, at core.TopicPartition, offset int64, f fat
 	o.place(i, offset, id, "acknowledged")
 }
 
+// Refused says that a producer was refused as out of order what it was to send next, all before that being acknowledged. Who forgets
+// what a producer has sent may take it a second time; and a transaction is lost for nothing. A copy that began anew above all that the
+// producer has sent does not know it.
+func (o *Oracle) Refused(at core.TopicPartition, who string) {
+	if i, known := o.index[at]; known && !o.Rewritable && !o.logs[i].damaged && len(o.logs[i].anew) == 0 {
+		o.fail("I56", "%s-%d: what %s was to send next was refused as out of order", at.Topic, at.Partition, who)
+	}
+}
+
 // Anew says that a node's copy of a partition began anew at an offset, since the log that it copies had no record below.
 func (o *Oracle) Anew(at core.TopicPartition, offset int64, node int32) {
 	i, known := o.index[at]

@@ -104,8 +104,15 @@ func TestOracleRejects(t *testing.T) {
 		"out of order":     {"I79", func() *story { s := tell(false, true); s.read(0, 1); s.read(1, 0); return s }},
 		"refused and read": {"I27", func() *story { s := tell(false, true); s.end(0, didNot); s.read(0, 0); return s }},
 		"never sent":       {"I06", func() *story { s := tell(false, true); s.o.Got(s.r, t0, 0, 99<<32, 9); return s }},
-		"skipped":          {"I78", func() *story { s := tell(false, true); s.read(0, 0); s.read(2, 1); return s }},
-		"back":             {"I78", func() *story { s := tell(false, false); s.read(0, 0); s.read(1, 1); s.read(0, 0); return s }},
+		"refused what was next": {"I56", func() *story {
+			s := tell(false, true)
+			s.ack(0, 0)
+			s.read(0, 0)
+			s.o.Refused(t0, "p")
+			return s
+		}},
+		"skipped": {"I78", func() *story { s := tell(false, true); s.read(0, 0); s.read(2, 1); return s }},
+		"back":    {"I78", func() *story { s := tell(false, false); s.read(0, 0); s.read(1, 1); s.read(0, 0); return s }},
 		"end fell": {"I17", func() *story {
 			s := tell(false, true)
 			s.o.Bounds(t0, -1, 5, 1, 2)
@@ -158,6 +165,19 @@ func TestOracleAccepts(t *testing.T) {
 			s.read(6, 1)
 			s.read(7, 2)
 			s.o.Audited(t0, 8)
+			return s
+		},
+		"a copy that began anew refused the next of a producer that it did not know": func() *story {
+			s := tell(true, true)
+			s.read(0, 0)
+			s.o.Anew(t0, 5, 1)
+			s.o.Refused(t0, "p")
+			return s
+		},
+		"refused, where what was acknowledged may be lost": func() *story {
+			s := tell(false, true)
+			s.o.Rewritable = true
+			s.o.Refused(t0, "p")
 			return s
 		},
 		"a doubtful one is there":   func() *story { s := tell(false, true); s.end(0, mayHave); s.read(0, 0); return s },

@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/binary"
 	"slices"
+	"strconv"
 
 	"klamm/core"
 	"klamm/core/client"
@@ -137,11 +138,21 @@ func (a *producing) burst(now core.Now, out *core.Out) {
 }
 
 func (a *producing) drain() {
+	a.r.mistaken(a.p, "producer "+strconv.Itoa(a.number))
 	for _, res := range a.p.Results() {
 		i := int(res.ID) - 1
 		f := []fate{did, didNot, mayHave}[res.Fate]
 		a.r.oracle.Resolved(a.ids[i], res.At, int64(res.Offset), f, a.r.w.now)
 		a.r.resolved(a, i, f, res)
+	}
+}
+
+// mistaken hears of refusals that no producer deserves.
+func (r *run) mistaken(p *client.Producer, who string) {
+	for _, at := range p.Mistaken() {
+		if !r.cfg.Set.Lossy() {
+			r.oracle.Refused(at, who)
+		}
 	}
 }
 

@@ -47,6 +47,7 @@ type exactlyConfig struct {
 type writerConfig struct {
 	id      string // transactional
 	twin    bool   // it uses the id of another, until the world is healed
+	gushes  bool   // it sends a whole transaction at once, in small batches, to one topic more after every few
 	deserts bool   // it goes for good in the midst of a transaction: only the coordinator can end that
 	topics  []int
 	pause   core.Time
@@ -93,6 +94,12 @@ func drawExactly(cfg *Config, d *drawing) {
 			open: d.ms(0, 300), lasts: d.ms(1000, 6000)}
 		for range 1 + d.n(2) {
 			w.topics = append(w.topics, d.n(all))
+		}
+		if d.n(3) == 2 {
+			w.gushes, w.records, w.size, w.topics = true, 60, 20, w.topics[:0]
+			for i := range all {
+				w.topics = append(w.topics, i)
+			}
 		}
 		if x.writers = append(x.writers, w); d.n(3) == 2 {
 			w.twin, w.start = true, d.ms(1000, 5000)
