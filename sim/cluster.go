@@ -311,6 +311,28 @@ func (r *run) converged() string {
 	return c.same()
 }
 
+// unread names a partition whose leader's log goes on beyond the end that the audit came to. Who leads is in the newest metadata.
+func (r *run) unread() string {
+	if r.audit == nil || r.cluster == nil || r.cluster.newest == nil || !r.cfg.topology.many() {
+		return ""
+	}
+	return r.oracle.unread(func(at core.TopicPartition) int64 {
+		p := r.cluster.newest.Partition(at.Topic, at.Partition)
+		if p == nil || p.Leader < 1 || int(p.Leader) > r.cfg.topology.nodes() {
+			return -1
+		}
+		m, ok := r.w.Nodes[p.Leader-1].Machine.(member)
+		if !ok || m.Store() == nil {
+			return -1
+		}
+		id, ok := m.Store().Find(at)
+		if !ok {
+			return -1
+		}
+		return int64(m.Store().Log(id).End())
+	})
+}
+
 // same compares the metadata of all nodes.
 func (c *cluster) same() string {
 	var first *image.Image
@@ -372,7 +394,7 @@ func (r *run) stuckServers(b *strings.Builder) {
 			}
 		}
 	}
-	for _, what := range []string{r.whole(), r.converged(), r.harmed(), r.undecided()} {
+	for _, what := range []string{r.whole(), r.converged(), r.unread(), r.harmed(), r.undecided()} {
 		if what != "" {
 			b.WriteString("; " + what)
 		}

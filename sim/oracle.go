@@ -388,6 +388,20 @@ func (o *Oracle) Audited(at core.TopicPartition, end int64) {
 	}
 }
 
+// unread names a log that goes on beyond the end that the audit came to; empty if there is none. ends is the end of the leader's log, -1 if
+// there is none. An answer to a fetch tells the high watermark of when it was given. A new leader's is what it last heard as a follower,
+// until all members of the in-sync set have fetched what they have; an answer of before that, on its way while they do, has an audit
+// that believes it stop short of records that nobody has lost.
+func (o *Oracle) unread(ends func(at core.TopicPartition) int64) string {
+	for i := range o.logs {
+		l := &o.logs[i]
+		if end := ends(l.at); !l.damaged && l.audited < end {
+			return fmt.Sprintf("the audit came to the end of %s-%d at %d, and the log of its leader ends at %d", l.at.Topic, l.at.Partition, l.audited, end)
+		}
+	}
+	return ""
+}
+
 // Final compares what was promised with what the audit read, and with what each of the groups read.
 func (o *Oracle) Final(groups int) {
 	if o.Rewritable {

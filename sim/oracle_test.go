@@ -214,6 +214,29 @@ func TestOracleAccepts(t *testing.T) {
 	}
 }
 
+// The audit goes on while a leader's log is longer than the end that it was told of, and what is missing when it has come there is lost.
+func TestOracleAuditGoesOn(t *testing.T) {
+	for _, removable := range []bool{false, true} {
+		s := tell(removable, true)
+		s.ack(0, 0)
+		ends := func(end int64) func(core.TopicPartition) int64 { return func(core.TopicPartition) int64 { return end } }
+		require.NotEmpty(t, s.o.unread(ends(1)), "it has not begun")
+		s.o.Audited(t0, 0) // the high watermark of a leader that has just been elected
+		require.NotEmpty(t, s.o.unread(ends(1)))
+		require.Empty(t, s.o.unread(ends(-1)), "nobody leads")
+		s.read(0, 0)
+		s.o.Audited(t0, 1)
+		require.Empty(t, s.o.unread(ends(1)))
+		require.Empty(t, s.verdict())
+
+		s = tell(removable, true)
+		s.ack(0, 0)
+		s.o.Audited(t0, 0)
+		require.Empty(t, s.o.unread(ends(0)), "its leader has lost it")
+		require.Equal(t, "I25", s.verdict())
+	}
+}
+
 // A value says who it is, and any other bytes are seen.
 func TestValues(t *testing.T) {
 	for _, size := range []int{0, 1, 100, 1000} {

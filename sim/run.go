@@ -499,7 +499,7 @@ func (r *run) audited() bool {
 			}
 		}
 	}
-	return r.whole() == "" && r.converged() == "" && r.harmed() == "" && r.undecided() == "" && (r.player == nil || r.player.audited() == "")
+	return r.whole() == "" && r.converged() == "" && r.unread() == "" && r.harmed() == "" && r.undecided() == "" && (r.player == nil || r.player.audited() == "")
 }
 
 // groupsAt reports whether a member of each group stands at the end of a compacted log: what lies between may be gone since the
