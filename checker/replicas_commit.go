@@ -144,7 +144,7 @@ func (c *Replicas) bookings(s *Standing) {
 	for _, b := range s.Followers {
 		y := c.copy(b.Node)
 		peak := y.peak
-		if c.newest().epoch != s.Epoch { // it is deposed and does not know: that copy may have been given up since
+		if max(c.newest().epoch, c.registered.LeaderEpoch) > s.Epoch { // it is deposed and does not know: that copy may have been given up since
 			peak = max(peak, y.ever)
 		}
 		switch {
