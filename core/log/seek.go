@@ -10,6 +10,10 @@ import (
 // seek is a read or a search under way. Its story: the time index of the segment says an offset (time only), the
 // index says a position, headers are walked from there to the batch (stage scan), the bytes are read (bytes only).
 // The indexes are hints: where one leads to no batch, the walk begins at the segment's first byte.
+//
+// A walk may read from another place of the file. Its headers are sound, and what it says of them is wrong: where the batch lies, or that
+// none before it holds the offset. Whoever believed that would be sent on past records, again and again, since what is found is kept. So the
+// header is read once more at its place (stage confirm), and a batch behind a gap is believed when walks in a row have led to it.
 type seek struct {
 	what     What // Sought, TimeFound or Bytes
 	id       LogID
@@ -29,6 +33,9 @@ type seek struct {
 	want  border      // of the batch that is being read first
 	gap   core.Offset // where the batch begins to which a walk has led once, although it lies behind the offset; 0: none
 	again int         // reads that brought something else than want
+	found border      // where the walks lead
+	same  int         // so many in a row, if it is behind a gap
+	walks int         // that were not believed
 }
 
 type seekStage uint8
@@ -37,6 +44,7 @@ const (
 	seekTimes seekStage = iota
 	seekIndex
 	seekScan
+	seekConfirm
 	seekBytesRead
 )
 
@@ -199,6 +207,7 @@ func (s *Store) seekStep(now core.Now, t Ticket, ev *core.Event, out *core.Out) 
 	g := l.find(k.seg)
 	if g == nil || g.file != k.file || k.from < l.start && g.end <= l.start && !k.age { // retention was faster, or the cleaner: begin anew
 		out.Mark("log.seek-overtaken")
+		k.found, k.same = border{}, 0
 		k.from = max(k.from, l.start)
 		if k.what == TimeFound {
 			s.seekInTime(l, t, k, out)
@@ -225,6 +234,8 @@ func (s *Store) seekStep(now core.Now, t Ticket, ev *core.Event, out *core.Out) 
 		s.scan(l, t, k, g, hint, out)
 	case seekScan:
 		s.scanned(now, l, t, k, g, ev, out)
+	case seekConfirm:
+		s.confirmed(now, l, t, k, ev, out)
 	case seekBytesRead:
 		s.readDone(now, l, t, k, g, ev, out)
 	}
@@ -233,7 +244,7 @@ func (s *Store) seekStep(now core.Now, t Ticket, ev *core.Event, out *core.Out) 
 // scanned takes the result of one step of the walk.
 func (s *Store) scanned(now core.Now, l *Log, t Ticket, k *seek, g *segment, ev *core.Event, out *core.Out) {
 	r, ok := parseSearch(ev.Data)
-	bad := !ok || r.how == searchBad || ev.Err != core.OK && ev.Err != core.ShortRead || r.how == searchLarge && (r.size <= k.n || r.size > g.size-k.pos) ||
+	bad := !ok || r.how == searchBad || ev.Err != core.OK && ev.Err != core.ShortRead || r.how == searchLarge && (r.size <= k.n || r.size > g.size-k.pos) || k.pos+r.at > g.size ||
 		r.how == searchFound && r.base >= 0 && (!l.mayBegin(g, k.pos+r.at, r.base, r.end) || r.end > l.end || k.hinted && r.at == 0 && k.what != TimeFound && r.base > k.from)
 	switch {
 	case bad && k.hinted: // the index was wrong
@@ -260,16 +271,54 @@ func (s *Store) scanned(now core.Now, l *Log, t Ticket, k *seek, g *segment, ev 
 	case k.what == TimeFound:
 		s.sought(t, k, Change{Offset: r.base, Timestamp: r.ts, Epoch: r.epoch})
 	default:
-		b := border{base: min(k.from, r.base), end: r.end, seg: g.base, pos: k.pos + r.at, size: r.size}
-		l.sought[l.soughtAt] = b
-		l.soughtAt = (l.soughtAt + 1) % soughtMax
-		if k.what == Sought || b.end > k.upTo {
-			s.notFound(t, k)
-			return
+		b := border{base: r.base, end: r.end, seg: g.base, pos: k.pos + r.at, size: r.size}
+		if k.same++; b != k.found {
+			k.found, k.same = b, 1
 		}
-		s.seekRead(l, t, k, b, out)
+		k.stage = seekConfirm
+		out.DoWork(s.start(l, op{kind: opSeek, ticket: t}), workFind, workArgs(int64(k.from), 0, 0), g.file, b.pos, min(batch.HeaderBytes, g.size-b.pos))
 	}
 }
+
+// confirmed takes the header at the place where a walk has found a batch.
+func (s *Store) confirmed(now core.Now, l *Log, t Ticket, k *seek, ev *core.Event, out *core.Out) {
+	r, ok := parseSearch(ev.Data)
+	b, here := k.found, false
+	if ok && ev.Err == core.OK && r.how == searchFound && r.at == 0 {
+		here = r.base == b.base && r.end == b.end && r.size == b.size
+	}
+	need := 1
+	if b.base > k.from {
+		need = l.gapReads()
+	}
+	if !here || k.same < need {
+		if !here {
+			out.Mark("log.walk-astray")
+			k.found, k.same = border{}, 0
+		}
+		if k.walks++; k.walks >= walksMax {
+			s.Check(now, l.id, k.from, out)
+			s.sought(t, k, Change{Err: core.IOError, Offset: -1, Timestamp: -1, Epoch: -1})
+			return
+		}
+		s.seekFrom(l, t, k, out)
+		return
+	}
+	if b.base > k.from {
+		k.gap = b.base
+	}
+	b.base = min(k.from, b.base)
+	l.sought[l.soughtAt] = b
+	l.soughtAt = (l.soughtAt + 1) % soughtMax
+	if k.what == Sought || b.end > k.upTo {
+		s.notFound(t, k)
+		return
+	}
+	s.seekRead(l, t, k, b, out)
+}
+
+// walksMax bounds the walks of a seek that are not believed.
+const walksMax = 2 * readsMax
 
 // mayBegin reports whether a batch can stand at a position of a segment: none begins below the segment's base, but for the very first
 // one of a log that began anew within it, since DeleteRecords had set the leader's log start there.
