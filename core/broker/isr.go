@@ -123,15 +123,16 @@ func (b *Broker) isrSend(now core.Now, out *core.Out) {
 }
 
 // isrRow is one partition's change in the protocol's words. Every member is named with the epoch of its broker's
-// registration, so that a copy of an earlier life is refused (KIP-903).
+// registration when the change was decided on, so that a copy of another life is refused (KIP-903).
 func (b *Broker) isrRow(h *hosted) kmsg.AlterPartitionRequestTopicPartition {
 	p := kmsg.NewAlterPartitionRequestTopicPartition()
 	p.Partition, p.LeaderEpoch, p.PartitionEpoch = h.tp.Partition, int32(h.leader.Epoch()), int32(h.leader.Version())
-	for _, n := range h.leader.Asked() {
+	lives := h.leader.AskedAs()
+	for i, n := range h.leader.Asked() {
 		m := kmsg.NewAlterPartitionRequestTopicPartitionNewEpochISR()
 		m.BrokerID, m.BrokerEpoch = int32(n), int64(b.life.epoch)
 		if n != b.cfg.NodeID {
-			m.BrokerEpoch = int64(h.leader.BrokerEpoch(n))
+			m.BrokerEpoch = int64(lives[i])
 		}
 		p.NewEpochISR = append(p.NewEpochISR, m)
 	}

@@ -23,7 +23,7 @@ import (
 
 // Leader is the leader's view of one partition during one leader epoch. Ends are exclusive.
 //
-// Invariants: high <= end; durable <= end; high never falls; self is in isr; asked is nil when
+// Invariants: high <= end; durable <= end; high never falls; self is in isr; asked and askedAs are nil when
 // nothing is in flight; followers are sorted by node and do not hold self.
 type Leader struct {
 	self       core.NodeID
@@ -37,6 +37,7 @@ type Leader struct {
 	isr        []core.NodeID       // as the controller last said; sorted
 	version    core.PartitionEpoch // of isr
 	asked      []core.NodeID       // as proposed to the controller on top of version; sorted
+	askedAs    []core.BrokerEpoch  // with which each of them had fetched when it was proposed
 	followers  []follower          // every other replica, sorted by node: loops have one order
 	lagMax     core.Time
 	recovering bool // the controller holds the partition for one that recovers from an unclean election (KIP-704)
@@ -229,7 +230,13 @@ func (l *Leader) Propose(now core.Time) []core.NodeID {
 	if slices.Sort(want); slices.Equal(want, l.isr) && !l.recovering {
 		return nil
 	}
-	l.asked = want
+	l.asked, l.askedAs = want, make([]core.BrokerEpoch, len(want))
+	for i, n := range want {
+		l.askedAs[i] = -1
+		if f := l.follower(n); f != nil {
+			l.askedAs[i] = f.epoch
+		}
+	}
 	return slices.Clone(want)
 }
 
@@ -239,6 +246,11 @@ func (l *Leader) SetRecovering(yes bool) { l.recovering = yes }
 
 // Asked is the proposal in flight, or nil.
 func (l *Leader) Asked() []core.NodeID { return l.asked }
+
+// AskedAs is, for each of Asked, the broker epoch with which it had last fetched when the proposal was made; -1 if none, and for the
+// leader itself. A request names them, however often it is repeated, so that the controller can refuse a copy of another life (KIP-903):
+// what was known of the one says nothing about the other, which may have lost it.
+func (l *Leader) AskedAs() []core.BrokerEpoch { return l.askedAs }
 
 // Holds reports whether a member of the in-sync set can serve a consumer at an offset, and where its copy ends.
 func (l *Leader) Holds(node core.NodeID, at core.Offset) (end core.Offset, ok bool) {
@@ -252,15 +264,6 @@ func (l *Leader) Holds(node core.NodeID, at core.Offset) (end core.Offset, ok bo
 // Lacks reports whether a replica is missing from the in-sync set.
 func (l *Leader) Lacks() bool { return len(l.isr) <= len(l.followers) }
 
-// BrokerEpoch is the epoch with which a follower last fetched, -1 if none: a proposal names it, so that the
-// controller can refuse a copy of an earlier life (KIP-903).
-func (l *Leader) BrokerEpoch(node core.NodeID) core.BrokerEpoch {
-	if f := l.follower(node); f != nil {
-		return f.epoch
-	}
-	return -1
-}
-
 // Agreed says what the controller decided, which may be another set than the one asked for. News that
 // is not newer than what is known is no answer. Newer news settles the question: it is either the
 // change that was asked for, or one that came first, and then the controller refuses ours as stale.
@@ -270,14 +273,14 @@ func (l *Leader) Agreed(now core.Time, isr []core.NodeID, version core.Partition
 	}
 	isr = sorted(isr)
 	core.Must(slices.Contains(isr, l.self), "a leader that is no member has resigned before this")
-	l.isr, l.version, l.asked = isr, version, nil
+	l.isr, l.version, l.asked, l.askedAs = isr, version, nil, nil
 	return l.raise(now)
 }
 
 // Unchanged says that the controller holds already what was asked for, at the version that is known: nothing has changed, there is no
 // news to wait for, and the question is settled.
 func (l *Leader) Unchanged(now core.Time) (rose bool) {
-	l.asked, l.recovering = nil, false
+	l.asked, l.askedAs, l.recovering = nil, nil, false
 	return l.raise(now)
 }
 
@@ -287,7 +290,7 @@ func (l *Leader) Aged(now core.Time) (rose bool) { return l.raise(now) }
 
 // Refused says that the controller turned the asked set down; it never came into force.
 func (l *Leader) Refused(now core.Time) (rose bool) {
-	l.asked = nil
+	l.asked, l.askedAs = nil, nil
 	return l.raise(now)
 }
 

@@ -37,6 +37,8 @@ func TestLeader(t *testing.T) {
 				}
 			case "propose":
 				return fmt.Sprintf("ask %v\n", l.Propose(now))
+			case "asked": // as a request says it, however often it is sent
+				return fmt.Sprintf("%v as %v\n", l.Asked(), l.AskedAs())
 			case "agree":
 				l.Agreed(now, nodes(t, d, "isr"), core.PartitionEpoch(arg(t, d, "version", 0)))
 			case "age":

@@ -337,10 +337,10 @@ func (w *little) ask(n *node) {
 
 func (w *little) send(n *node, want []core.NodeID) {
 	q := alter{from: n.id, epoch: n.leader.Epoch(), version: n.leader.Version(), isr: want}
-	for _, m := range want {
+	for i, m := range want {
 		e := n.life.epoch
 		if m != n.id {
-			e = n.leader.BrokerEpoch(m)
+			e = n.leader.AskedAs()[i]
 		}
 		q.lives = append(q.lives, e)
 	}
