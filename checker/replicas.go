@@ -78,6 +78,7 @@ type copyOf struct {
 	lossy  bool // it came back with less than it had been counted with, and is not back among the candidates since
 	heard  int  // the newest life that the metadata know; -1: none since the copy began
 	booked []Booked
+	asked  asking // as a leader
 }
 
 // Standing is what a node says of one of its replicas.

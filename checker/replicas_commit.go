@@ -79,9 +79,13 @@ func (c *Replicas) allInSync(s *Standing) {
 	}
 }
 
-// joins: whom a leader asks to take in holds all that this leadership began with (I20): its high watermark may still lie below
-// what the last one had told.
+// joins: whom a leader asks to take in held, when it began to ask, all that this leadership began with (I20): its high watermark may still
+// lie below what the last one had told. What is asked stays asked until it is answered, whatever befalls the follower meanwhile, since it may come
+// into force; then candidates judges whom it has brought in.
 func (c *Replicas) joins(s *Standing) {
+	was := c.copy(s.Node).asked
+	now := asking{life: s.Life, epoch: s.Epoch, version: s.PartitionEpoch, set: s.Asked}
+	c.copy(s.Node).asked = now
 	if c.Quorum || len(s.Asked) == 0 {
 		return
 	}
@@ -92,10 +96,23 @@ func (c *Replicas) joins(s *Standing) {
 		began = marks[i-1].Last + 1
 	}
 	for _, f := range s.Followers {
-		if slices.Contains(s.Asked, f.Node) && !slices.Contains(s.ISR, f.Node) && f.End < began {
+		if slices.Contains(s.Asked, f.Node) && !slices.Contains(s.ISR, f.Node) && f.End < began && !was.has(&now, f.Node) {
 			c.fail("I20", "node %d leads in epoch %d, which began at offset %d, and asks to take in node %d, of which it knows what is below %d", s.Node, s.Epoch, began, f.Node, f.End)
 		}
 	}
+}
+
+// asking is what a leader asked of the controller, when it was last seen: the in-sync set that is to follow on the one of version.
+type asking struct {
+	life    int
+	epoch   int32
+	version int32
+	set     []int32
+}
+
+// has reports whether what was asked is what is asked still, and for whom.
+func (a *asking) has(now *asking, node int32) bool {
+	return a.life == now.life && a.epoch == now.epoch && a.version == now.version && slices.Equal(a.set, now.set) && slices.Contains(a.set, node)
 }
 
 // Due is where the high watermark of a leader has to be: at what all who count hold, once nobody else has to come first (I88).

@@ -83,6 +83,13 @@ func begun(voters ...int32) *play {
 }
 
 func TestReplicasFixtures(t *testing.T) {
+	asks := func(p *play, isr, asked []int32) *Standing { // all have three batches, and a leadership begins at their end
+		for n := int32(2); n <= 3; n++ {
+			p.put(n, 1, 3)
+			p.follow(n, 20)
+		}
+		return &Standing{Node: 1, High: 20, Safe: 30, End: 30, Leads: true, Epoch: 3, PartitionEpoch: 4, ISR: isr, Asked: asked, MinISR: 1}
+	}
 	reg := func(epoch, leader, leaderEpoch int32, isr, elr []int32) Registration {
 		return Registration{Leader: leader, LeaderEpoch: leaderEpoch, Epoch: epoch, Replicas: []int32{1, 2, 3}, ISR: isr, ELR: elr, MinISR: 2}
 	}
@@ -148,6 +155,46 @@ func TestReplicasFixtures(t *testing.T) {
 		{"one is taken in that lacks what the leadership began with", func(p *play) {
 			p.lead(1, 3, 20, 1, 2)
 			p.Look(&Standing{Node: 1, High: 20, Safe: 30, End: 30, Leads: true, Epoch: 3, ISR: []int32{1, 2}, Asked: []int32{1, 2, 3}, MinISR: 2, Followers: []Booked{{2, 20}, {3, 20}}})
+		}, "I20"},
+		{"one is asked for that holds what the leadership began with, and then falls back", func(p *play) { // its copy is damaged
+			s := asks(p, []int32{1, 2}, []int32{1, 2, 3})
+			for _, end := range []int64{30, 20, 10} {
+				s.Followers = []Booked{{2, 20}, {3, end}}
+				p.Look(s)
+			}
+		}, ""},
+		{"one that has fallen back is asked for anew", func(p *play) {
+			s := asks(p, []int32{1, 2}, []int32{1, 2, 3})
+			s.Followers = []Booked{{2, 20}, {3, 30}}
+			p.Look(s)
+			s.Asked, s.Followers = nil, []Booked{{2, 20}, {3, 20}}
+			p.Look(s)
+			s.Asked = []int32{1, 2, 3}
+			p.Look(s)
+		}, "I20"},
+		{"one that has fallen back is asked for on top of a newer set", func(p *play) {
+			s := asks(p, []int32{1, 2}, []int32{1, 2, 3})
+			s.Followers = []Booked{{2, 20}, {3, 30}}
+			p.Look(s)
+			s.PartitionEpoch, s.Followers = 5, []Booked{{2, 20}, {3, 20}}
+			p.Look(s)
+		}, "I20"},
+		{"one that has fallen back is asked for beside another", func(p *play) {
+			s := asks(p, []int32{1}, []int32{1, 2})
+			s.Followers = []Booked{{2, 30}, {3, 20}}
+			p.Look(s)
+			s.Asked = []int32{1, 2, 3}
+			p.Look(s)
+		}, "I20"},
+		{"one that has fallen back is taken in, and may be chosen", func(p *play) {
+			s := asks(p, []int32{1, 2}, []int32{1, 2, 3})
+			s.Followers = []Booked{{2, 20}, {3, 30}}
+			p.Look(s)
+			p.back(3, 1)
+			p.follow(3, 10)
+			s.Followers = []Booked{{2, 20}, {3, 10}}
+			p.Look(s)
+			p.Registered(reg(4, 1, 3, []int32{1, 2, 3}, nil), nil, nil)
 		}, "I20"},
 		{"a follower's log starts above the leader's", func(p *play) {
 			p.Look(&Standing{Node: 2, Start: 10, High: 20, Safe: 20, End: 20, Epoch: -1})
