@@ -160,8 +160,11 @@ func (b *Broker) moveTo(now core.Now, h *hosted, to int, out *core.Out) {
 func (b *Broker) callOff(now core.Now, at, then int, out *core.Out) {
 	m := &b.moves[at]
 	m.then = then
-	if m.stage == moveSwapping && !b.store.CancelReplace(m.future) {
-		return
+	if m.stage == moveSwapping {
+		if !b.store.CancelReplace(m.future) {
+			return
+		}
+		b.released(now, m.log, out)
 	}
 	m.stage, m.ticket, m.follower, m.nextAt = moveLeaving, 0, nil, core.Never
 	if h := b.parts.at(m.log); h != nil {
@@ -283,6 +286,7 @@ func (b *Broker) movesTick(now core.Now, out *core.Out) {
 			if m.stage == moveSwapping && now.Mono >= m.until && b.store.CancelReplace(m.future) {
 				out.Mark("broker.swap-called-back")
 				m.stage, m.near = moveTelling, false
+				b.released(now, m.log, out)
 			}
 		}
 	}
@@ -323,6 +327,7 @@ func (b *Broker) moveChanged(now core.Now, c log.Change, out *core.Out) bool {
 		if m.stage == moveSwapping {
 			m.stage, m.near = moveTelling, false
 		}
+		b.released(now, m.log, out)
 		own = true
 	case c.What == log.Replaced:
 		b.moved(now, at, out)
@@ -506,6 +511,7 @@ func (b *Broker) moveAct(now core.Now, m *move, s replica.Step, out *core.Out) {
 	switch s.Act {
 	case replica.Append:
 		if failed = b.store.AppendExact(now, m.future, s.Batches, out); failed == log.AppendOK {
+			m.follower.Appended()
 			m.near = b.store.Log(m.future).End() >= b.store.Log(m.log).Safe()
 			b.moveFacts(now, m, s.High, s.Start, out)
 		}
@@ -525,8 +531,7 @@ func (b *Broker) moveAct(now core.Now, m *move, s replica.Step, out *core.Out) {
 		return
 	}
 	if failed != log.AppendOK {
-		m.follower.Cut()
-		m.follower.Lost(now.Mono)
+		m.follower.Refused(now.Mono, b.ownOf(m.future))
 	}
 	m.nextAt = min(m.nextAt, m.follower.Next())
 }
@@ -545,7 +550,7 @@ func (b *Broker) moveFacts(now core.Now, m *move, high, start core.Offset, out *
 // ownOf is what the decisions of a follower rest on.
 func (b *Broker) ownOf(id log.LogID) replica.Own {
 	l := b.store.Log(id)
-	return replica.Own{Start: l.Start(), End: l.End(), Safe: l.Safe(), High: l.High(), Last: l.EpochBelow(l.End())}
+	return replica.Own{Start: l.Start(), End: l.End(), Safe: l.Safe(), High: l.High(), Last: l.EpochBelow(l.End()), Held: !b.store.Takes(id)}
 }
 
 // endsOf is a log's own table of epochs.

@@ -85,6 +85,56 @@ func TestReplicaBeginsAnewWhileItMoves(t *testing.T) {
 	}
 }
 
+// sends counts how often a node sends records of a log to another one.
+func (r *replicas) sends(from, to int) *int {
+	w, n := r.nodes[from], 0
+	others := w.peers
+	w.peers = func(e core.Effect) bool {
+		if l, side := r.find(from, e.Conn); e.Kind == core.SendRange && l != nil && l.node[1-side] == to && strings.Contains(w.paths[e.File], "/t-0") {
+			n++
+		}
+		return others(e)
+	}
+	return &n
+}
+
+// A follower's log gives its place to the copy in another directory, and the disk takes its time. Records that come meanwhile are sent
+// once, as they were asked for before, and then when they are taken: at once when the new log is there.
+func TestFollowerAsksForNothingInASwap(t *testing.T) {
+	for _, durability := range []string{"sync", "replicate"} {
+		t.Run(durability, func(t *testing.T) {
+			r := newReplicas(t, 3, "klamm.durability="+durability+"\nlog.dirs=/data,/data2\n", "min.insync.replicas=2")
+			r.mustProduce("a")
+			r.converge(2 * core.Second)
+			at := r.follower()
+			h, w := r.hosted(at, "t", 0), r.nodes[at]
+			w.b.assign.retryAt = core.Never
+			from := w.b.store.Log(h.log).Place()
+			require.Zero(t, r.move(at, []string{"/data2", "/data"}[from]))
+			r.until("all is copied", 5*core.Second, func() bool { return len(w.b.moves) == 1 && w.b.moves[0].near })
+			w.held[core.Rename] = true
+			w.b.assign.retryAt = 0
+			r.until("the swap has begun", core.Second, func() bool { return w.b.store.Log(h.log).Swapping() })
+			sends := r.sends(r.leader("t", 0), at)
+			for _, value := range []string{"b", "c", "d"} {
+				require.Equal(t, wire.None, r.produce(value, acksLeader))
+				r.advance(500 * core.Millisecond)
+			}
+			require.LessOrEqual(t, *sends, 1)
+			require.Equal(t, core.Offset(1), w.b.store.Log(h.log).End())
+			require.Equal(t, core.Never, h.follower.Next())
+			w.release()
+			r.settle()
+			require.Empty(t, w.b.moves)
+			require.Equal(t, core.Offset(4), w.b.store.Log(h.log).End())
+			require.LessOrEqual(t, *sends, 4)
+			require.Zero(t, w.marks.Count("broker.swap-called-back"))
+			r.converge(2 * core.Second)
+			require.Equal(t, []string{"a", "b", "c", "d"}, values(t, r.bytes(at, "t")))
+		})
+	}
+}
+
 // A replica is served, and the broker falls before the controller has heard where it is. The next life cannot read that directory: the metadata
 // still have the broker choose, and it does not choose again, for it would serve an empty log. A partition that comes later is new,
 // and it chooses.

@@ -406,6 +406,9 @@ func (b *Broker) partitionChanged(now core.Now, c image.PartitionChange, out *co
 	}
 	if h != nil && here {
 		b.checkDir(h)
+		if h.losing {
+			b.released(now, h.log, out) // what it waits for may have been told
+		}
 	}
 }
 

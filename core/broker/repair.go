@@ -27,9 +27,7 @@ func damagedOwn(l *log.Log) replica.Own {
 	if at > l.End() { // between its damage and its start it knows nothing
 		own.Last = -1
 	}
-	if !hurt {
-		own.Safe = at - 1 // nothing is asked now
-	}
+	own.Held = !hurt
 	return own
 }
 
@@ -102,12 +100,17 @@ func (b *Broker) awaitsLoss(h *hosted, batches []byte, out *core.Out) bool {
 		return false
 	}
 	h.losing = true
-	if b.knownAs(h) == dirLost {
+	if !b.lossUntold(h) {
 		return false
 	}
 	out.Mark("broker.damaged-loses")
 	b.checkDir(h)
 	return true
+}
+
+// lossUntold reports whether the metadata do not have yet what awaitsLoss waits for. Until they do the leader is asked for nothing.
+func (b *Broker) lossUntold(h *hosted) bool {
+	return h.losing && b.img.Feature("metadata.version") >= levelDirectories && b.knownAs(h) != dirLost
 }
 
 // knownAs is the directory of a replica as the metadata have it; zero if they have none.

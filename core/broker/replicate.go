@@ -130,9 +130,11 @@ func (f *fetcher) find(id log.LogID) (int, bool) {
 func (b *Broker) own(h *hosted) replica.Own {
 	l := b.store.Log(h.log)
 	if l.Offline() != "" {
-		return damagedOwn(l)
+		own := damagedOwn(l)
+		own.Held = own.Held || b.lossUntold(h)
+		return own
 	}
-	return replica.Own{Start: l.Start(), End: l.End(), Safe: l.Safe(), High: l.High(), Last: l.EpochBelow(l.End())}
+	return replica.Own{Start: l.Start(), End: l.End(), Safe: l.Safe(), High: l.High(), Last: l.EpochBelow(l.End()), Held: !b.store.Takes(h.log)}
 }
 
 // ends is the log's own table of epochs.
@@ -425,7 +427,6 @@ func (b *Broker) follow(now core.Now, h *hosted, s replica.Step, out *core.Out) 
 	switch s.Act {
 	case replica.Append:
 		if hurt && b.awaitsLoss(h, s.Batches, out) {
-			h.follower.Lost(now.Mono)
 			break
 		}
 		if !hurt && b.leavesGap(h, s.Batches, out) {
@@ -433,6 +434,7 @@ func (b *Broker) follow(now core.Now, h *hosted, s replica.Step, out *core.Out) 
 			break
 		}
 		if failed = b.store.AppendExact(now, h.log, s.Batches, out); failed == log.AppendOK {
+			h.follower.Appended()
 			b.repl.counts.bytesIn += int64(len(s.Batches))
 			if hurt { // they were copied
 				return false
@@ -461,9 +463,11 @@ func (b *Broker) follow(now core.Now, h *hosted, s replica.Step, out *core.Out) 
 		f.questions = append(f.questions, question{log: h.log, act: s.Act, epoch: s.Epoch, leads: h.follower.Epoch()})
 	}
 	if failed != log.AppendOK {
-		b.note(now, core.Warn, h.name()+": cannot follow node "+strconv.Itoa(int(node))+" now: "+failed.String(), out)
-		h.follower.Cut()
-		h.follower.Lost(now.Mono)
+		own := b.own(h)
+		if !own.Held { // else it was asked for before
+			b.note(now, core.Warn, h.name()+": cannot follow node "+strconv.Itoa(int(node))+" now: "+failed.String(), out)
+		}
+		h.follower.Refused(now.Mono, own)
 	}
 	if h.follower.Next() != core.Never {
 		f := b.repl.fetcher(node)
@@ -517,6 +521,14 @@ func (b *Broker) copied(now core.Now, h *hosted, c log.What, out *core.Out) {
 		}
 	}
 	b.replicate(now, out)
+}
+
+// released is told when the log of a replica, which could not be appended to or cut, may be again: it follows on.
+func (b *Broker) released(now core.Now, id log.LogID, out *core.Out) {
+	if h := b.parts.at(id); h != nil && h.follower != nil {
+		b.placed(h, h.follower.Leader())
+		b.replicate(now, out)
+	}
 }
 
 // unpend ends the wait of a fetcher for a log, and gives the frame of its last answer back when nothing refers into it any more.

@@ -102,6 +102,17 @@ func (s *Store) appendable(id LogID) (*Log, AppendError) {
 	return nil, LogOffline
 }
 
+// Takes reports whether a log can be appended to now, cut, or begun anew: it is online and nothing of that kind is under way in it,
+// nor a swap; or it is damaged and waits for what others know. Truncated, Failed and Unswapped say that this may have changed, and
+// so does whoever says CancelReplace.
+func (s *Store) Takes(id LogID) bool {
+	if l := s.live(id); l != nil && l.state == damaged {
+		return !s.stop.on
+	}
+	_, err := s.appendable(id)
+	return err == AppendOK
+}
+
 // place gives a batch its place at the log's end, in a new segment if need be.
 func (s *Store) place(now core.Now, l *Log, v batch.View, out *core.Out) {
 	if l.active().full(v, v.LastOffset(), now, &l.cfg) {

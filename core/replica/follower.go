@@ -22,7 +22,7 @@ type Follower struct {
 	epoch  core.Epoch
 	phase  phase
 	until  core.Time
-	fails  uint8 // answers in a row that were errors
+	fails  uint8 // answers in a row that were errors, or that the log did not take
 }
 
 type phase uint8
@@ -38,6 +38,7 @@ const (
 type Own struct {
 	Start, End, Safe, High core.Offset
 	Last                   core.Epoch // of the last record below End; -1 if there is none, or none is known
+	Held                   bool       // it cannot be appended to now, nor cut; whoever owns it sees when it can, and asks for a Place
 }
 
 // Place is where a fetch asks: all below Offset is safe here.
@@ -64,9 +65,9 @@ type Act uint8
 // The acts.
 const (
 	Fetch    Act = iota // ask for the next Place, when all that was appended is safe
-	Append              // append Step.Batches; then High and Start are to be told to the log
-	Cut                 // truncate to Step.At; then say Cut
-	Begin               // drop everything and begin anew at Step.At; then say Cut
+	Append              // append Step.Batches; then say Appended, or Refused. High and Start are to be told to the log
+	Cut                 // truncate to Step.At; then say Cut, or Refused
+	Begin               // drop everything and begin anew at Step.At; then say Cut, or Refused
 	AskStart            // ask the leader where its log starts; then say Starts
 	AskEpoch            // ask the leader where Step.Epoch ended; then say Ended
 	Rest                // nothing, until Next
@@ -119,12 +120,12 @@ func (f *Follower) Next() core.Time {
 }
 
 // Place is what to ask for now; false if it is not the time. It is only asked for what is safe: the leader takes the offset
-// as a promise.
+// as a promise. And only while the log can take it: a leader would send the same again and again.
 func (f *Follower) Place(now core.Time, own Own) (Place, bool) {
 	if f.phase == resting && now >= f.until {
 		f.phase = fetching
 	}
-	if f.phase != fetching || own.Safe < own.End {
+	if f.phase != fetching || own.Held || own.Safe < own.End {
 		return Place{}, false
 	}
 	return Place{Offset: own.End, Last: own.Last, Start: own.Start, Leads: f.epoch}, true
@@ -153,7 +154,6 @@ func (f *Follower) Answered(now core.Time, own Own, at core.Offset, a *Answer, e
 		s.Bad = bad
 		return s
 	}
-	f.fails = 0
 	return Step{Act: Append, Batches: good, High: a.High, Start: a.Start, Bad: bad}
 }
 
@@ -186,7 +186,7 @@ func (f *Follower) diverged(now core.Time, own Own, epoch core.Epoch, end core.O
 	if epoch < 0 || end < 0 || known < 0 || to >= own.End {
 		return f.rest(now) // it contradicts itself
 	}
-	f.phase, f.fails = cutting, 0
+	f.phase = cutting
 	if to < own.Start {
 		return Step{Act: Begin, At: to, BelowHigh: own.High > own.Start}
 	}
@@ -200,7 +200,7 @@ func (f *Follower) Starts(own Own, start core.Offset) Step {
 		return Step{Act: Fetch, High: -1, Start: -1}
 	}
 	if start > own.End || own.Start == own.End {
-		f.phase, f.fails = cutting, 0
+		f.phase = cutting
 		return Step{Act: Begin, At: start}
 	}
 	if own.Last < 0 {
@@ -215,7 +215,7 @@ func (f *Follower) Ended(now core.Time, own Own, epoch core.Epoch, end core.Offs
 		return Step{Act: Fetch, High: -1, Start: -1}
 	}
 	if own.Last < 0 && end >= own.Start && end < own.End {
-		f.phase, f.fails = cutting, 0
+		f.phase = cutting
 		return Step{Act: Cut, At: end, BelowHigh: end < own.High}
 	}
 	return f.diverged(now, own, epoch, end, ends)
@@ -229,10 +229,22 @@ func (f *Follower) Lost(now core.Time) Step {
 	return f.rest(now)
 }
 
+// Appended says that the log has taken what it was to.
+func (f *Follower) Appended() { f.fails = 0 }
+
 // Cut says that the log was cut, or begins anew.
 func (f *Follower) Cut() {
 	if f.phase == cutting {
-		f.phase = fetching
+		f.phase, f.fails = fetching, 0
+	}
+}
+
+// Refused says that the log has not done what it was to. The follower rests, longer each time; but if nothing can be done with the log now, it
+// is ready as soon as something can.
+func (f *Follower) Refused(now core.Time, own Own) {
+	f.phase = fetching
+	if !own.Held {
+		f.rest(now)
 	}
 }
 
@@ -269,6 +281,6 @@ func (f *Follower) EndIs(own Own, end core.Offset) Step {
 		f.phase = fetching
 		return Step{Act: Fetch, High: -1, Start: -1}
 	}
-	f.phase, f.fails = cutting, 0
+	f.phase = cutting
 	return Step{Act: Cut, At: own.End, BelowHigh: own.End < own.High}
 }

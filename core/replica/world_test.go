@@ -309,6 +309,7 @@ func (w *little) take(r fetchReply) {
 	case Append:
 		require.Len(w.t, s.Batches, len(r.a.Batches))
 		n.log = append(n.log, r.recs...)
+		n.follower.Appended()
 		w.did["append"]++
 	case Cut:
 		require.False(w.t, s.BelowHigh, "node %d is cut below what it knew as committed", n.id)
