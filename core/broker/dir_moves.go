@@ -42,7 +42,8 @@ type move struct {
 	place    replica.Place
 	all      bool      // it takes all that there was,
 	near     bool      // and so did one before: little is missing
-	until    core.Time // of the swap
+	until    core.Time // of the swap,
+	again    core.Time // and no other before
 	nextAt   core.Time
 }
 
@@ -65,7 +66,7 @@ const (
 	WishesMax = 10000
 	// moveBytes is what one read takes.
 	moveBytes = 1 << 20
-	// swapWait bounds how long a log takes no appends while the rest of it is copied.
+	// swapWait bounds how long a log takes no appends while the rest of it is copied, and is how long it takes them then before the next try.
 	swapWait = core.Second
 	// moveCleanWait is the time between two looks whether the clean of a log has ended that is to be copied: a few operations of the disk.
 	moveCleanWait = 10 * core.Millisecond
@@ -283,14 +284,26 @@ func (b *Broker) movesTick(now core.Now, out *core.Out) {
 	for i := range b.moves {
 		if m := &b.moves[i]; m.nextAt <= now.Mono {
 			m.nextAt = core.Never
-			if m.stage == moveSwapping && now.Mono >= m.until && b.store.CancelReplace(m.future) {
-				out.Mark("broker.swap-called-back")
-				m.stage, m.near = moveTelling, false
-				b.released(now, m.log, out)
+			if m.stage == moveSwapping {
+				b.callBack(now, m, out)
 			}
 		}
 	}
 	b.stepMoves(now, out)
+}
+
+// callBack ends a swap that takes too long, if it can be ended any more.
+func (b *Broker) callBack(now core.Now, m *move, out *core.Out) {
+	switch {
+	case now.Mono < m.until:
+		m.nextAt = m.until
+	case !b.store.CancelReplace(m.future):
+		m.until = core.Never
+	default:
+		out.Mark("broker.swap-called-back")
+		m.stage, m.near, m.again = moveTelling, false, now.Mono.After(swapWait)
+		b.released(now, m.log, out)
+	}
 }
 
 // moveChanged takes in what a log reports that is moved, or is moved to. It reports whether that was nobody else's business.
@@ -425,6 +438,10 @@ func (b *Broker) stepMove(now core.Now, m *move, out *core.Out) {
 	}
 	b.copyOn(now, m, f, c, out)
 	if m.stage == moveTelling && m.near && b.isTold(m) {
+		if now.Mono < m.again {
+			m.nextAt = min(m.nextAt, m.again)
+			return
+		}
 		if b.store.Replace(now, m.future, out) == log.AppendOK {
 			m.stage, m.until = moveSwapping, now.Mono.After(swapWait)
 			m.nextAt = min(m.nextAt, m.until)

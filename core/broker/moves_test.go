@@ -85,6 +85,27 @@ func TestReplicaBeginsAnewWhileItMoves(t *testing.T) {
 	}
 }
 
+// stall has effects of one kind on files of the topic's replica, and of its future log, wait until they are let go.
+func (r *replicas) stall(node int, kind core.EffectKind) (letGo func()) {
+	w := r.nodes[node]
+	var held []core.Effect
+	on, others := true, w.peers
+	w.peers = func(e core.Effect) bool {
+		if on && e.Kind == kind && strings.Contains(w.paths[e.File], "/t-0") {
+			held = append(held, e)
+			return true
+		}
+		return others(e)
+	}
+	return func() {
+		on = false
+		for _, e := range held {
+			w.carryOut(e)
+		}
+		r.settle()
+	}
+}
+
 // sends counts how often a node sends records of a log to another one.
 func (r *replicas) sends(from, to int) *int {
 	w, n := r.nodes[from], 0
@@ -133,6 +154,50 @@ func TestFollowerAsksForNothingInASwap(t *testing.T) {
 			require.Equal(t, []string{"a", "b", "c", "d"}, values(t, r.bytes(at, "t")))
 		})
 	}
+}
+
+// A swap waits until the disk has what there is to be exchanged, and the log takes appends meanwhile. One that a hanging disk keeps from its end is
+// called back, and the log takes them for as long again, before another one begins.
+func TestSwapIsCalledBack(t *testing.T) {
+	r := newReplicas(t, 3, "klamm.durability=replicate\nlog.dirs=/data,/data2\n", "min.insync.replicas=2")
+	r.mustProduce("a")
+	r.converge(2 * core.Second)
+	at := r.follower()
+	h, w := r.hosted(at, "t", 0), r.nodes[at]
+	from := w.b.store.Log(h.log).Place()
+	w.b.assign.retryAt = core.Never
+	require.Zero(t, r.move(at, []string{"/data2", "/data"}[from]))
+	r.until("all is copied", 5*core.Second, func() bool { return len(w.b.moves) == 1 && w.b.moves[0].near })
+	require.False(t, w.b.isTold(&w.b.moves[0]))
+	end := func() core.Offset { return w.b.store.Log(h.log).End() }
+
+	letGo := r.stall(at, core.Sync) // nothing was synced yet: the swap does not begin
+	w.b.assign.retryAt = 0
+	r.until("the controller knows", 5*core.Second, func() bool { return w.b.isTold(&w.b.moves[0]) })
+	r.advance(2 * core.Second)
+	require.False(t, w.b.store.Log(h.log).Swapping())
+	require.Equal(t, wire.None, r.produce("b", acksLeader))
+	r.until("it is taken", 100*core.Millisecond, func() bool { return end() == 2 })
+	w.b.moves[0].again = w.now.Mono.After(core.Second)
+	letGo()
+	letGo = r.stall(at, core.Sync)
+	require.Zero(t, w.marks.Count("broker.swap-called-back"))
+	require.Equal(t, wire.None, r.produce("c", acksLeader)) // it is not synced, but was not there when the swap was first to begin
+	r.until("the swap has begun", 2*core.Second, func() bool { return w.b.store.Log(h.log).Swapping() })
+	require.Equal(t, wire.None, r.produce("d", acksLeader))
+	r.advance(900 * core.Millisecond)
+	require.Equal(t, core.Offset(3), end())
+	r.until("the swap is called back", 200*core.Millisecond, func() bool { return w.marks.Count("broker.swap-called-back") == 1 })
+	r.until("what came is taken", 50*core.Millisecond, func() bool { return end() == 4 })
+	letGo()
+	r.advance(800 * core.Millisecond)
+	require.Equal(t, wire.None, r.produce("e", acksLeader))
+	r.until("and what comes", 50*core.Millisecond, func() bool { return end() == 5 })
+	require.Len(t, w.b.moves, 1)
+	r.until("the move has ended", core.Second, func() bool { return len(w.b.moves) == 0 })
+	r.converge(2 * core.Second)
+	require.Equal(t, 1, int(w.marks.Count("broker.swap-called-back")))
+	require.Equal(t, []string{"a", "b", "c", "d", "e"}, values(t, r.bytes(at, "t")))
 }
 
 // A replica is served, and the broker falls before the controller has heard where it is. The next life cannot read that directory: the metadata

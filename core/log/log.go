@@ -88,8 +88,9 @@ type Log struct {
 
 	orphan bool // see Orphan
 
-	slot LogID     // its place among all logs, which is its for life: what is in flight names it
-	move movePhase // of a move to another directory
+	slot LogID       // its place among all logs, which is its for life: what is in flight names it
+	move movePhase   // of a move to another directory
+	mark core.Offset // of a future log: what is to be durable before it may take the place of another; 0: not said yet
 }
 
 // doubt is a range of bytes of the segment with base seg, whole batches that the scan has verified.

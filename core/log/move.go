@@ -111,8 +111,8 @@ func (l *Log) Swapping() bool { return l.move != moveNone }
 func (l *Log) fills() bool { return l.move == moveNone || l.as == future && l.move == moveDrain }
 
 // Replace has a future log take the place of its partition's log, which is not appended to from here on: the caller sees to it that
-// little is missing in the future log, and goes on with that, or says CancelReplace. LogBusy: not now. Replaced, with the id
-// of the partition's log, says that the future log is it; Unswapped, that nothing came of it.
+// little is missing in the future log, and goes on with that, or says CancelReplace. LogBusy: not now, nor before something has changed
+// in one of the two. Replaced, with the id of the partition's log, says that the future log is it; Unswapped, that nothing came of it.
 func (s *Store) Replace(now core.Now, id LogID, out *core.Out) AppendError {
 	f := s.live(id)
 	core.Must(f != nil && f.as == future, "a future log replaces another one")
@@ -124,7 +124,11 @@ func (s *Store) Replace(now core.Now, id LogID, out *core.Out) AppendError {
 		return LogBusy
 	case s.finalTaken(f):
 		return LogBusy
+	case !s.mostlyDurable(now, f, c, out):
+		out.Mark("log.move-awaits-syncs")
+		return LogBusy
 	}
+	f.mark = 0
 	out.Mark("log.move")
 	s.giveUpClean(now, c, out)
 	c.move, f.move = moveDrain, moveDrain
@@ -132,6 +136,22 @@ func (s *Store) Replace(now core.Now, id LogID, out *core.Out) AppendError {
 	s.pump(now, f, out)
 	s.moveStep(now, f, out)
 	return AppendOK
+}
+
+// mostlyDurable reports whether all that a future log held when it was first to take the place of another is durable in both, and has it made so. With
+// durability replicate a log may be far ahead of its syncs; the swap waits for the rest, and the log takes no appends while it does.
+func (s *Store) mostlyDurable(now core.Now, f, c *Log, out *core.Out) bool {
+	if f.mark == 0 {
+		f.mark = f.end
+	}
+	all := true
+	for _, l := range [...]*Log{f, c} {
+		to := min(f.mark, l.end) // one that was cut has no more
+		l.flushTo = max(l.flushTo, to)
+		s.pump(now, l, out)
+		all = all && l.durable >= to
+	}
+	return all
 }
 
 // Promote has a future log be the log of its partition, which has none: the directory of the one that it was a copy of is gone. It gets the name;
