@@ -192,6 +192,28 @@ func TestRepairThatMayLose(t *testing.T) {
 	}
 }
 
+// Until the metadata have it the leader is asked for nothing, and as soon as they have, the repair goes on.
+func TestRepairThatWaitsAsksForNothing(t *testing.T) {
+	r := filled(t, "cleanup.policy=compact")
+	at := r.follower()
+	w := r.nodes[at]
+	r.kill(at)
+	r.damage(at, "00000000000000000000", 200)
+	r.restart(at)
+	w.b.assign.retryAt = core.Never
+	sends := r.sends(r.leader("t", 0), at)
+	r.until("the repair waits", 20*core.Second, func() bool { h := r.hosted(at, "t", 0); return h != nil && h.losing })
+	r.advance(2 * core.Second)
+	require.Equal(t, 1, *sends)
+	require.Zero(t, w.b.store.Repairs().Batches)
+	w.b.assign.retryAt = 0
+	r.until("the metadata have it", 5*core.Second, func() bool { return w.b.knownAs(r.hosted(at, "t", 0)) == dirLost })
+	require.NotZero(t, w.b.store.Repairs().Batches)
+	r.mustProduce("b")
+	r.converge(20 * core.Second)
+	require.Equal(t, r.sent, values(t, r.bytes(at, "t")))
+}
+
 // A crash in the midst of such a repair changes nothing: the next life has the log checked whole, and then begins like one that is empty.
 func TestCrashOfARepairThatMayLose(t *testing.T) {
 	r := filled(t, "cleanup.policy=compact")
