@@ -66,7 +66,7 @@ func (s *State) joinConsumers(env Env, g *Group, j *joiner) (w Wait, res JoinRes
 		return w, joinError(code, "", g.end), true
 	}
 	if was != nil && was.classic() == nil && s.downgradesFor(c, was) {
-		return s.downgradeFor(env, g, was, j)
+		return s.downgradeFor(env, g, was, j, &sub)
 	}
 	switch {
 	case was == nil:

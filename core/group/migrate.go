@@ -246,21 +246,39 @@ func (s *State) downgrade(env Env, g *Group, leaves []string) wire.Code {
 		m := &members[i]
 		m.assignment = m.assignmentBytes(g.consumers.member(m.id).target, env)
 	}
-	code := s.toClassicLive(env, g, members, false)
+	code := s.toClassicLive(env, g, members, "")
 	if code == wire.None {
 		s.prepare(env, g)
 	}
 	return code
 }
 
-// downgradeFor does it when a classic member comes in the place of the last member of the other protocol. If everyone already has what it
-// is to have, that one goes on with what its predecessor had; otherwise it waits for the round that this begins.
-func (s *State) downgradeFor(env Env, g *Group, was *consumer, j *joiner) (w Wait, res JoinResult, done bool) {
-	c := g.consumers
-	settled := c.epoch == c.target && was.state == memberStable && sameSlots(was.assigned, was.target)
+// settledFor reports whether a classic member that comes in the place of the last member of the other protocol may lead the group without a
+// round: everyone has what it is to have, that rests on the topics as they are, and the newcomer wants what its predecessor did. Nobody but
+// the newcomer can be told that it leads, and not to assign (KIP-814): from then on it has to see that topics grow. A coordinator that was
+// just loaded has not looked at the topics yet, so what is stored says nothing of those that came meanwhile.
+func (c *consumers) settledFor(env Env, g *Group, was *consumer, j *joiner, sub *assign.Subscription) bool {
+	if !j.skips || c.epoch != c.target || was.state != memberStable || !sameSlots(was.assigned, was.target) {
+		return false
+	}
 	for i := range c.members {
-		m := &c.members[i]
-		settled = settled && (m.is == nil || m.id == was.id || m.state == memberStable && m.epoch == c.target)
+		if m := &c.members[i]; m.is != nil && m.id != was.id && (m.state != memberStable || m.epoch != c.target) {
+			return false
+		}
+	}
+	topics := slices.Clone(sub.Topics)
+	slices.Sort(topics)
+	present := beat{env: env, name: g.name, g: g, c: c}
+	return slices.Equal(slices.Compact(topics), c.subscription(was.is)) && present.measureAll() == c.hash
+}
+
+// downgradeFor does it when a classic member comes in the place of the last member of the other protocol. If nothing is to be changed, that
+// one leads and goes on with what its predecessor had; otherwise it waits for the round that this begins.
+func (s *State) downgradeFor(env Env, g *Group, was *consumer, j *joiner, sub *assign.Subscription) (w Wait, res JoinResult, done bool) {
+	c := g.consumers
+	leader := ""
+	if c.settledFor(env, g, was, j, sub) {
+		leader = j.member.id
 	}
 	members := c.classicMembers([]string{was.id})
 	for i := range members {
@@ -271,13 +289,13 @@ func (s *State) downgradeFor(env Env, g *Group, was *consumer, j *joiner) (w Wai
 	next.synced, next.assignment = true, next.assignmentBytes(was.target, env)
 	at, _ := slices.BinarySearchFunc(members, next.id, func(m member, id string) int { return strings.Compare(m.id, id) })
 	members = slices.Insert(members, at, next)
-	if code := s.toClassicLive(env, g, members, settled); code != wire.None {
+	if code := s.toClassicLive(env, g, members, leader); code != wire.None {
 		return w, joinError(code, next.id, g.end), true
 	}
 	m := g.member(next.id)
-	if settled {
-		res = s.joinAnswer(g, m, false)
-		res.Leader = "" // it is not to assign
+	if leader != "" {
+		res = s.joinAnswer(g, m, true)
+		res.Skip = true
 		return w, res, true
 	}
 	w = s.waitJoin(g, m)
@@ -287,7 +305,7 @@ func (s *State) downgradeFor(env Env, g *Group, was *consumer, j *joiner) (w Wai
 
 // toClassicLive turns a group with members into one of the classic protocol. Without a leader in its record, whoever loads it begins a
 // round: what the members are assigned there was never told them.
-func (s *State) toClassicLive(env Env, g *Group, members []member, settled bool) wire.Code {
+func (s *State) toClassicLive(env Env, g *Group, members []member, leader string) wire.Code {
 	c := g.consumers
 	of := Group{members: members}
 	protocol := of.choose()
@@ -295,8 +313,7 @@ func (s *State) toClassicLive(env Env, g *Group, members []member, settled bool)
 	for i := range members {
 		next.Members = append(next.Members, members[i].row(protocol))
 	}
-	if settled {
-		leader := members[0].id
+	if leader != "" {
 		next.Leader = &leader
 	}
 	g.changing = true
@@ -306,7 +323,7 @@ func (s *State) toClassicLive(env Env, g *Group, members []member, settled bool)
 	}
 	env.Out.Mark("group.downgraded")
 	core.Must(g.consumers == nil, "nothing is left of the consumer protocol")
-	g.phase, g.kind, g.protocol, g.leader = Stable, assign.ProtocolType, protocol, ""
+	g.phase, g.kind, g.protocol, g.leader = Stable, assign.ProtocolType, protocol, leader
 	for i := range members {
 		m := g.add(s, members[i])
 		s.hear(env, g, m, m.session)
