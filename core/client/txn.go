@@ -16,7 +16,8 @@ import (
 // Two protocols exist; which one a transaction follows is decided when it begins. In the first the producer names each
 // partition and group to the coordinator before it writes there (AddPartitionsToTxn, AddOffsetsToTxn). In the second
 // (KIP-890, feature transaction.version 2) the brokers that are written to do that, and every end of a transaction
-// brings a new epoch, so that nothing that is late can be taken for part of the next one.
+// brings a new epoch, so that nothing that is late can be taken for part of the next one. Where the second follows the first
+// the producer asks for a new epoch itself.
 //
 // What can go wrong has two degrees. After what Abort gets over the state is TxnSick: nothing more is sent, and Abort,
 // where the protocol needs it with a new epoch (KIP-360), makes the producer good for another transaction. After the
@@ -152,8 +153,11 @@ func (p *Producer) Begin(now core.Now, out *core.Out) bool {
 	t.state, t.number, t.why = TxnOpen, t.number+1, Failure{}
 	t.begun, t.doubtful, t.lost = false, false, false
 	t.added, t.groups, t.offsets = t.added[:0], t.groups[:0], nil
-	if t.inited {
-		t.v2 = p.pool.Feature(transactionFeature) >= 2
+	if v2 := p.pool.Feature(transactionFeature) >= 2; t.inited {
+		// The last transaction left the epoch as it was, and its markers may be on their way still: brokers that add partitions by
+		// themselves would take this one's records for part of it.
+		t.renew = t.renew || v2 && !t.v2
+		t.v2 = v2
 	}
 	p.advance(now, out)
 	return true
