@@ -243,8 +243,9 @@ func (c *Replicas) leadership(epoch int32) (leadership, bool) {
 	return c.leaders[i], true
 }
 
-// Loaded says what a copy holds after a start, or after it was cut in the midst of a life: all its batches.
-func (c *Replicas) Loaded(node int32, life int, start, end int64, marks []Mark) {
+// Loaded says what a copy holds after a start, or after it was cut in the midst of a life: all its batches. Before those that begin at an
+// offset of torn its disk has bytes that are no batch, so it is not known which one was there.
+func (c *Replicas) Loaded(node int32, life int, start, end int64, marks []Mark, torn ...int64) {
 	x := c.copy(node)
 	if x.life == life {
 		c.Truncated++
@@ -261,6 +262,9 @@ func (c *Replicas) Loaded(node int32, life int, start, end int64, marks []Mark) 
 	for i, m := range marks {
 		if i > 0 && m.Base <= marks[i-1].Last {
 			c.fail("I01", "node %d: a batch at offset %d follows one that ends at %d", node, m.Base, marks[i-1].Last)
+		}
+		if slices.Contains(torn, m.Base) {
+			before = none
 		}
 		c.learn(x, m, before, false)
 		before = place{m.Epoch, m.Base}

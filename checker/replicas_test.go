@@ -156,6 +156,19 @@ func TestReplicasFixtures(t *testing.T) {
 			p.lead(1, 3, 20, 1, 2)
 			p.Look(&Standing{Node: 1, High: 20, Safe: 30, End: 30, Leads: true, Epoch: 3, ISR: []int32{1, 2}, Asked: []int32{1, 2, 3}, MinISR: 2, Followers: []Booked{{2, 20}, {3, 20}}})
 		}, "I20"},
+		{"a batch is missing in a copy that is loaded", func(p *play) {
+			p.Down(2)
+			p.Loaded(2, 1, 0, 20, []Mark{p.logs[2][1]})
+			p.Loaded(3, 1, 0, 30, []Mark{p.logs[3][0], {20, 29, 1, 3}})
+		}, "I16"},
+		{"a batch is missing in a copy that is loaded, and the bytes where it was are damaged", func(p *play) {
+			p.Down(3)
+			p.Loaded(3, 1, 0, 30, []Mark{p.logs[3][0], {20, 29, 1, 3}}, 20)
+		}, ""},
+		{"a batch is missing in a copy elsewhere than where its bytes are damaged", func(p *play) {
+			p.Down(3)
+			p.Loaded(3, 1, 0, 30, []Mark{p.logs[3][0], {20, 29, 1, 3}}, 10)
+		}, "I16"},
 		{"one is asked for that holds what the leadership began with, and then falls back", func(p *play) { // its copy is damaged
 			s := asks(p, []int32{1, 2}, []int32{1, 2, 3})
 			for _, end := range []int64{30, 20, 10} {
