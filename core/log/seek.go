@@ -36,6 +36,7 @@ type seek struct {
 	found border      // where the walks lead
 	same  int         // so many in a row, if it is behind a gap
 	walks int         // that were not believed
+	bads  int         // times in a row that a stretch of the walk made no sense
 }
 
 type seekStage uint8
@@ -178,7 +179,7 @@ func (s *Store) scan(l *Log, t Ticket, k *seek, g *segment, pos int64, out *core
 	if pos < 0 || pos >= g.size {
 		pos = 0
 	}
-	k.stage, k.pos, k.hinted = seekScan, pos, pos > 0
+	k.stage, k.pos, k.hinted, k.bads = seekScan, pos, pos > 0, 0
 	k.n = s.cfg.Sizes.SeekBytes
 	if k.what == TimeFound {
 		k.n = s.cfg.Sizes.TimeScanBytes
@@ -246,7 +247,13 @@ func (s *Store) scanned(now core.Now, l *Log, t Ticket, k *seek, g *segment, ev 
 	r, ok := parseSearch(ev.Data)
 	bad := !ok || r.how == searchBad || ev.Err != core.OK && ev.Err != core.ShortRead || r.how == searchLarge && (r.size <= k.n || r.size > g.size-k.pos) || k.pos+r.at > g.size ||
 		r.how == searchFound && r.base >= 0 && (!l.mayBegin(g, k.pos+r.at, r.base, r.end) || r.end > l.end || k.hinted && r.at == 0 && k.what != TimeFound && r.base > k.from)
+	if k.bads++; !bad {
+		k.bads = 0
+	}
 	switch {
+	case bad && k.bads < readsMax && (ev.Err == core.OK || ev.Err == core.ShortRead): // it may be from another place
+		out.Mark("log.walk-astray")
+		s.scanStep(l, t, k, g, out)
 	case bad && k.hinted: // the index was wrong
 		out.Mark("log.bad-index")
 		s.scan(l, t, k, g, 0, out)
@@ -262,8 +269,16 @@ func (s *Store) scanned(now core.Now, l *Log, t Ticket, k *seek, g *segment, ev 
 			return
 		}
 		i := l.at(g.base) + 1
-		if k.what == TimeFound || i >= len(l.segs) || l.segs[i].base >= k.upTo {
+		switch {
+		case k.what == TimeFound:
 			s.notFound(t, k) // a segment that lost its latest record to DeleteRecords ends the search
+			return
+		case i >= len(l.segs) || l.segs[i].base >= k.upTo:
+			if k.leads(border{base: -1, seg: g.base}); k.same < l.gapReads() {
+				s.walkAgain(now, l, t, k, out)
+				return
+			}
+			s.notFound(t, k) // compacted away up to there
 			return
 		}
 		k.seg = l.segs[i].base // compaction left a hole at the segment's end
@@ -272,9 +287,7 @@ func (s *Store) scanned(now core.Now, l *Log, t Ticket, k *seek, g *segment, ev 
 		s.sought(t, k, Change{Offset: r.base, Timestamp: r.ts, Epoch: r.epoch})
 	default:
 		b := border{base: r.base, end: r.end, seg: g.base, pos: k.pos + r.at, size: r.size}
-		if k.same++; b != k.found {
-			k.found, k.same = b, 1
-		}
+		k.leads(b)
 		k.stage = seekConfirm
 		out.DoWork(s.start(l, op{kind: opSeek, ticket: t}), workFind, workArgs(int64(k.from), 0, 0), g.file, b.pos, min(batch.HeaderBytes, g.size-b.pos))
 	}
@@ -296,12 +309,7 @@ func (s *Store) confirmed(now core.Now, l *Log, t Ticket, k *seek, ev *core.Even
 			out.Mark("log.walk-astray")
 			k.found, k.same = border{}, 0
 		}
-		if k.walks++; k.walks >= walksMax {
-			s.Check(now, l.id, k.from, out)
-			s.sought(t, k, Change{Err: core.IOError, Offset: -1, Timestamp: -1, Epoch: -1})
-			return
-		}
-		s.seekFrom(l, t, k, out)
+		s.walkAgain(now, l, t, k, out)
 		return
 	}
 	if b.base > k.from {
@@ -315,6 +323,23 @@ func (s *Store) confirmed(now core.Now, l *Log, t Ticket, k *seek, ev *core.Even
 		return
 	}
 	s.seekRead(l, t, k, b, out)
+}
+
+// leads takes in where a walk leads: to a batch, or to none (base -1).
+func (k *seek) leads(b border) {
+	if k.same++; b != k.found {
+		k.found, k.same = b, 1
+	}
+}
+
+// walkAgain begins a walk that is not believed anew, unless it was often enough.
+func (s *Store) walkAgain(now core.Now, l *Log, t Ticket, k *seek, out *core.Out) {
+	if k.walks++; k.walks >= walksMax {
+		s.Check(now, l.id, k.from, out)
+		s.sought(t, k, Change{Err: core.IOError, Offset: -1, Timestamp: -1, Epoch: -1})
+		return
+	}
+	s.seekFrom(l, t, k, out)
 }
 
 // walksMax bounds the walks of a seek that are not believed.
@@ -336,14 +361,14 @@ func (s *Store) seekRead(l *Log, t Ticket, k *seek, b border, out *core.Out) {
 }
 
 // readDone cuts what was read to whole batches. Each must be where the log says that one is: a read from the wrong
-// place can have a valid checksum. What follows the first one in the file follows it here too, but the first may be any batch of the
+// place may bring no batch, or one with a valid checksum. What follows the first one in the file follows it here too, but the first may be any batch of the
 // segment: then the place is looked for and read again, since whoever takes what lies behind for what comes next loses a batch.
 func (s *Store) readDone(now core.Now, l *Log, t Ticket, k *seek, g *segment, ev *core.Event, out *core.Out) {
 	data := ev.Data
-	if v, _, is := batch.First(data); is == batch.Good && !k.wants(v) {
+	if v, _, is := batch.First(data); (ev.Err == core.OK || ev.Err == core.ShortRead) && (is != batch.Good || !k.wants(v)) {
 		if k.again++; k.again < readsMax {
 			out.Mark("log.read-astray")
-			if k.gap = 0; k.wanted(v) {
+			if k.gap = 0; is == batch.Good && k.wanted(v) {
 				k.gap = v.BaseOffset()
 			}
 			l.forgetSought(k.want)

@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"klamm/core"
+	"klamm/core/batch"
 )
 
 // seekRig is a log in a world, begun anew after a clean stop, so that only indexes and walks know where its batches lie. It begins with
@@ -54,7 +55,7 @@ func (w *world) seekTo(id LogID, from core.Offset) (slice Slice, is Located) {
 	return w.s.Locate(id, from, w.s.Log(id).End(), 1)
 }
 
-// No single read that goes astray has a batch found where it is not, or one found that is not the next.
+// No single read that goes astray has a batch found where it is not, or one found that is not the next, or none.
 func TestSeekAstrayOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sizes := rapid.SliceOfN(rapid.IntRange(0, 40), 1, 3).Draw(t, "sizes") // often equally long
@@ -79,14 +80,30 @@ func TestSeekAstrayOnce(t *testing.T) {
 				w.stray[core.DoWork] = stray{at: truth[rapid.SampledFrom(starts).Draw(t, "of")].Pos, skip: rapid.Int64Range(0, 4).Draw(t, "skip"), times: 1}
 			}
 			slice, is := w.seekTo(id, at)
-			if is == NeedSeek { // what is not sure is not told
-				continue
-			}
 			require.Equal(t, Found, is, "offset %d", at)
 			require.Equal(t, truth[want].Pos, slice.Pos, "offset %d", at)
 			require.Equal(t, want+1, slice.FirstEnd, "offset %d", at)
 		}
 	})
+}
+
+// A read that brings bytes of another place, which are no batch, is no error of the log.
+func TestReadAstrayOnce(t *testing.T) {
+	w, id, _ := seekRig(t, 100, []int{10}, []core.Offset{0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
+	for from := range core.Offset(9) {
+		for _, kind := range []core.EffectKind{core.Read, core.DoWork} {
+			w.stray = map[core.EffectKind]stray{kind: {at: 33, skip: int64(from) % 3, times: 1}}
+			w.changes = nil
+			w.s.ReadAt(w.now, id, from, 10, 1, &w.out)
+			w.gather()
+			w.run()
+			require.Len(t, w.changes, 1)
+			require.Equal(t, core.OK, w.changes[0].Err)
+			v, _, is := batch.First(w.changes[0].Data)
+			require.Equal(t, batch.Good, is)
+			require.Equal(t, from, v.BaseOffset())
+		}
+	}
 }
 
 // A log may have been compacted once without anybody knowing any more: its gaps are believed in the end.
