@@ -79,6 +79,7 @@ type copyOf struct {
 	heard  int  // the newest life that the metadata know; -1: none since the copy began
 	booked []Booked
 	asked  asking // as a leader
+	back   int64  // it says that it was cut back to here; -1: it does not
 }
 
 // Standing is what a node says of one of its replicas.
@@ -142,7 +143,7 @@ func (c *Replicas) id(data, quorum string) string {
 func (c *Replicas) copy(node int32) *copyOf {
 	i, ok := slices.BinarySearchFunc(c.copies, node, func(x *copyOf, n int32) int { return cmp.Compare(x.node, n) })
 	if !ok {
-		c.copies = slices.Insert(c.copies, i, &copyOf{node: node, life: -1, heard: -1})
+		c.copies = slices.Insert(c.copies, i, &copyOf{node: node, life: -1, heard: -1, back: -1})
 	}
 	return c.copies[i]
 }
@@ -156,13 +157,13 @@ func (c *Replicas) Down(node int32) {
 // Deleted says that a node's copy was given up.
 func (c *Replicas) Deleted(node int32) {
 	x := c.copy(node)
-	*x = copyOf{node: node, life: -1, heard: -1, ever: max(x.ever, x.peak)}
+	*x = copyOf{node: node, life: -1, heard: -1, back: -1, ever: max(x.ever, x.peak)}
 }
 
 // Wiped says that a node has lost its disk: what it was counted with, it had.
 func (c *Replicas) Wiped(node int32) {
 	x := c.copy(node)
-	*x = copyOf{node: node, life: -1, heard: -1, peak: x.peak, safe: x.safe, lossy: x.peak > 0}
+	*x = copyOf{node: node, life: -1, heard: -1, back: -1, peak: x.peak, safe: x.safe, lossy: x.peak > 0}
 }
 
 // Returned says that the metadata know of a node's new life now. Whatever an earlier one has lost, nobody may rest on it any more.
@@ -243,6 +244,20 @@ func (c *Replicas) leadership(epoch int32) (leadership, bool) {
 	return c.leaders[i], true
 }
 
+// SetBack says that a copy was cut to an offset, below what it knows as committed, because its leader may have cleaned away the end of a transaction
+// of which this copy has the records. Loaded follows.
+func (c *Replicas) SetBack(node int32, to int64) { c.copy(node).back = to }
+
+// setsBack reports whether a copy may be cut below what is committed: it said so, it is one of a compacted log, and nobody counts on it.
+func (c *Replicas) setsBack(x *copyOf, end int64) bool {
+	r := &c.registered
+	if !c.Compacted || x.back < 0 || slices.Contains(r.ISR, x.node) || slices.Contains(r.ELR, x.node) {
+		return false
+	}
+	i, _ := slices.BinarySearchFunc(x.marks, x.back, func(m Mark, o int64) int { return cmp.Compare(m.Last, o) })
+	return end == x.back || i > 0 && end == x.marks[i-1].Last+1 // a gap may be in front of it
+}
+
 // Loaded says what a copy holds after a start, or after it was cut in the midst of a life: all its batches. Before those that begin at an
 // offset of torn its disk has bytes that are no batch, so it is not known which one was there.
 func (c *Replicas) Loaded(node int32, life int, start, end int64, marks []Mark, torn ...int64) {
@@ -252,7 +267,7 @@ func (c *Replicas) Loaded(node int32, life int, start, end int64, marks []Mark, 
 		if l := c.newest(); l.node == node && l.life == life && end < x.end && c.leading(x) {
 			c.fail(c.id("I22", "I34"), "node %d leads in epoch %d and has cut its own log from %d to %d", node, l.epoch, x.end, end)
 		}
-		if end < x.agreed && start < x.end && x.agreed > c.start && !c.Lossy {
+		if end < x.agreed && start < x.end && x.agreed > c.start && !c.Lossy && !c.setsBack(x, end) {
 			c.fail("I07", "node %d was cut to %d, and below %d everything had been committed", node, end, x.agreed)
 		}
 	} else if end < x.safe && (x.life >= 0 && c.Memory || x.lossy) {
@@ -271,7 +286,7 @@ func (c *Replicas) Loaded(node int32, life int, start, end int64, marks []Mark, 
 		x.peak = max(x.peak, m.Last+1)
 	}
 	x.life, x.marks, x.start, x.end = life, slices.Clone(marks), start, end
-	x.high, x.safe, x.agreed, x.booked = 0, min(x.safe, end), min(x.agreed, end), nil
+	x.high, x.safe, x.agreed, x.booked, x.back = 0, min(x.safe, end), min(x.agreed, end), nil, -1
 }
 
 // EpochAt is the leader epoch of the record that a node's copy has at an offset; false if it has none.

@@ -328,6 +328,49 @@ func TestReplicasFixtures(t *testing.T) {
 			p.put(3, 2, 9)
 		}, "I07"},
 		{"cut below what was committed", func(p *play) { p.cut(2, 1) }, "I07"},
+		{"cut back, not in sync, where a leader has cleaned", func(p *play) {
+			p.Compacted = true
+			p.Registered(reg(3, 1, 1, []int32{1, 3}, nil), nil, nil)
+			p.SetBack(2, 10)
+			p.cut(2, 1)
+		}, ""},
+		{"cut back to behind a gap", func(p *play) {
+			p.Compacted = true
+			p.Registered(reg(3, 1, 1, []int32{1, 3}, nil), nil, nil)
+			p.SetBack(2, 15)
+			p.cut(2, 1)
+		}, ""},
+		{"cut farther back than it said", func(p *play) {
+			p.Compacted = true
+			p.Registered(reg(3, 1, 1, []int32{1, 3}, nil), nil, nil)
+			p.SetBack(2, 15)
+			p.cut(2, 0)
+		}, "I07"},
+		{"cut back once, and then without a word", func(p *play) {
+			p.Compacted = true
+			p.Registered(reg(3, 1, 1, []int32{1, 3}, nil), nil, nil)
+			p.SetBack(2, 10)
+			p.cut(2, 1)
+			p.follow(2, 10)
+			p.cut(2, 0)
+		}, "I07"},
+		{"cut back in sync", func(p *play) {
+			p.Compacted = true
+			p.SetBack(2, 10)
+			p.Registered(reg(3, 1, 1, []int32{1, 2}, nil), nil, nil)
+			p.cut(2, 1)
+		}, "I07"},
+		{"cut back and eligible", func(p *play) {
+			p.Compacted = true
+			p.Registered(reg(3, 1, 1, []int32{1}, []int32{2}), nil, nil)
+			p.SetBack(2, 10)
+			p.cut(2, 1)
+		}, "I07"},
+		{"cut back where nothing is cleaned", func(p *play) {
+			p.Registered(reg(3, 1, 1, []int32{1, 3}, nil), nil, nil)
+			p.SetBack(2, 10)
+			p.cut(2, 1)
+		}, "I07"},
 		{"a restart loses what was never promised", func(p *play) { p.back(1, 2) }, ""},
 		{"a high watermark over other batches", func(p *play) {
 			p.lead(2, 2, 20, 2, 3)

@@ -22,6 +22,7 @@ type member interface {
 	Image() *image.Image
 	Quorum() *quorum.Node
 	Leading(id log.LogID) *replica.Leader
+	SetBack(id log.LogID) (to core.Offset, ok bool)
 	Incarnation() core.TopicID
 	Hosts() bool
 }
@@ -272,6 +273,9 @@ func (r *run) lookCopy(at int, n *Node, m member, node *quorum.Node, l *log.Log)
 		}
 		x.cuts = l.Cuts()
 		x.dir = dirOfLog(n, l)
+		if to, ok := m.SetBack(l.ID()); ok {
+			x.c.SetBack(nodeID(at), int64(to))
+		}
 		r.loadCopy(at, n, l, x)
 	}
 	if s.Leads {

@@ -27,5 +27,14 @@ func (b *Broker) Leading(id log.LogID) *replica.Leader {
 	return nil
 }
 
+// SetBack is the offset to which a copy that follows was cut back last, because its leader had cleaned away a transaction that begins there; false if
+// there was no such cut, or something was appended since.
+func (b *Broker) SetBack(id log.LogID) (to core.Offset, ok bool) {
+	if h := b.parts.at(id); h != nil {
+		return h.copying.back.to, h.copying.back.on
+	}
+	return -1, false
+}
+
 // Directory is the id of the directory in which a log is.
 func (b *Broker) Directory(id log.LogID) core.TopicID { return b.dirOf(id) }

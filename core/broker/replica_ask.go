@@ -8,8 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// What a follower asks its leader besides fetching: where the leader's log starts, when it called a fetch out of range, and
-// where an epoch ended there. Both are rare; one request of a kind is in flight for each leader.
+// What a follower asks its leader besides fetching: where the leader's log starts, when it called a fetch out of range,
+// where an epoch ended there, and what it has at an offset (cut_back.go). All are rare; one request of a kind is in flight for each leader.
 
 // QuestionsMax bounds the partitions of one such request.
 const QuestionsMax = 1000
@@ -18,14 +18,21 @@ const QuestionsMax = 1000
 func (b *Broker) ask(now core.Now, f *fetcher, out *core.Out) {
 	act := f.questions[0].act
 	f.asked = 0
-	for f.asked < len(f.questions) && f.asked < QuestionsMax && f.questions[f.asked].act == act {
+	most := QuestionsMax
+	if act == replica.AskFirst {
+		most = firstsAtOnce
+	}
+	for f.asked < len(f.questions) && f.asked < most && f.questions[f.asked].act == act {
 		f.asked++
 	}
 	var q kmsg.Request
-	if act == replica.AskStart {
-		q = b.askStarts(f.questions[:f.asked])
-	} else {
-		q = b.askEnds(f.questions[:f.asked])
+	switch all := f.questions[:f.asked]; act {
+	case replica.AskStart:
+		q = b.askStarts(all)
+	case replica.AskFirst:
+		q = b.askFirsts(all)
+	default:
+		q = b.askEnds(all)
 	}
 	b.repl.asks++
 	if f.question = b.repl.asks; !b.askReplica(now, f.node, f.question, q, out) {
@@ -103,6 +110,8 @@ func (b *Broker) answered(now core.Now, f *fetcher, resp kmsg.Response, out *cor
 					told = false
 				}
 			}
+		case *kmsg.FetchResponse:
+			step, told = b.heardFirst(h, &x, r, out)
 		}
 		if !told {
 			step = h.follower.Lost(now.Mono)

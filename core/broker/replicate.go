@@ -71,8 +71,9 @@ type told struct {
 // question is what a follower has to ask the leader besides fetching.
 type question struct {
 	log   log.LogID
-	act   replica.Act // AskStart or AskEpoch
+	act   replica.Act // AskStart, AskEpoch or AskFirst
 	epoch core.Epoch  // AskEpoch
+	at    core.Offset // AskFirst
 	whole bool        // … of the leadership itself: where the leader's log ends
 	end   core.Offset // … and where this one did
 	leads core.Epoch  // of the follower
@@ -88,6 +89,8 @@ type copying struct {
 	high    core.Offset // the leader's high watermark, as it last said,
 	heard   bool        // if it did
 	gaps    uint8       // answers in a row that left out offsets behind this log's end
+	doubt   doubt
+	back    setBack
 }
 
 // gapsMax is how often a follower asks again when what it is sent leaves out offsets behind its end. Compaction leaves such gaps, and a
@@ -433,6 +436,11 @@ func (b *Broker) follow(now core.Now, h *hosted, s replica.Step, out *core.Out) 
 			failed = log.BadBatch
 			break
 		}
+		if !hurt {
+			if s = b.beyondDoubt(h, s, out); s.Act != replica.Append {
+				return b.follow(now, h, s, out)
+			}
+		}
 		if failed = b.store.AppendExact(now, h.log, s.Batches, out); failed == log.AppendOK {
 			h.follower.Appended()
 			b.repl.counts.bytesIn += int64(len(s.Batches))
@@ -458,9 +466,9 @@ func (b *Broker) follow(now core.Now, h *hosted, s replica.Step, out *core.Out) 
 		out.Mark("broker.replica-begins-anew")
 		b.note(now, core.Warn, h.name()+": begins anew at offset "+strconv.FormatInt(int64(s.At), 10)+", where the log of node "+strconv.Itoa(int(node))+" can be followed", out)
 		failed = b.store.Restart(now, h.log, s.At, out)
-	case replica.AskStart, replica.AskEpoch:
+	case replica.AskStart, replica.AskEpoch, replica.AskFirst:
 		f := b.repl.fetcher(node)
-		f.questions = append(f.questions, question{log: h.log, act: s.Act, epoch: s.Epoch, leads: h.follower.Epoch()})
+		f.questions = append(f.questions, question{log: h.log, act: s.Act, epoch: s.Epoch, at: s.At, leads: h.follower.Epoch()})
 	}
 	if failed != log.AppendOK {
 		own := b.own(h)

@@ -21,6 +21,7 @@ var notInScripts = map[string]string{
 	"broker.peer-request-refused":    "4096 requests that wait for connections",
 	"broker.peer-too-old":            "a node of another release",
 	"broker.replica-gap":             "a leader whose disk returns a read from another place",
+	"broker.replica-cut-back-waits":  "metadata that come later than what the leader sends",
 	"broker.replica-append-failed":   "a log that is busy in the very Step of a leader's answer",
 	"broker.isr-change-refused":      "a controller that fences a replica just as its leader asks for it",
 	"broker.high-by-age":             "a follower that falls silent between catching up and joining; core/replica has the script",

@@ -29,7 +29,7 @@ type phase uint8
 
 const (
 	fetching phase = iota
-	asking         // the leader is asked where its log starts, or an epoch ended
+	asking         // the leader is asked where its log starts, an epoch ended, or what it has at an offset
 	cutting        // the log is being cut, or begins anew
 	resting        // after an error
 )
@@ -70,6 +70,7 @@ const (
 	Begin               // drop everything and begin anew at Step.At; then say Cut, or Refused
 	AskStart            // ask the leader where its log starts; then say Starts
 	AskEpoch            // ask the leader where Step.Epoch ended; then say Ended
+	AskFirst            // ask the leader whether it has the batch at Step.At; then say Sure, or CutBack
 	Rest                // nothing, until Next
 )
 
@@ -283,4 +284,32 @@ func (f *Follower) EndIs(own Own, end core.Offset) Step {
 	}
 	f.phase = cutting
 	return Step{Act: Cut, At: own.End, BelowHigh: own.End < own.High}
+}
+
+// Doubts has the follower wait, with what it was sent, until it is known whether the leader has what is open in the follower's log; then say Sure or
+// CutBack, or Lost.
+func (f *Follower) Doubts() {
+	if f.phase == fetching {
+		f.phase = asking
+	}
+}
+
+// Sure says that the leader has it: fetching goes on.
+func (f *Follower) Sure() Step {
+	if f.phase == asking {
+		f.phase = fetching
+	}
+	return Step{Act: Fetch, High: -1, Start: -1}
+}
+
+// CutBack says that the leader has a transaction no more that is open in the follower's log from an offset on.
+func (f *Follower) CutBack(to core.Offset) Step {
+	f.phase, f.fails = cutting, 0
+	return Step{Act: Cut, At: to}
+}
+
+// Anew says likewise of a transaction that begins below the leader's start: nothing there can be told from what the leader has.
+func (f *Follower) Anew(start core.Offset) Step {
+	f.phase, f.fails = cutting, 0
+	return Step{Act: Begin, At: start}
 }
