@@ -56,25 +56,29 @@ func (b *Broker) beyondDoubt(h *hosted, s replica.Step, out *core.Out) replica.S
 	*d = doubt{leads: h.follower.Epoch(), end: l.End(), gaps: gaps}
 	first, _ := l.OpenFrom(0)
 	if start := max(s.Start, l.Starting()); first < start { // the leader cannot be asked for that
-		return b.cutBack(h, start, h.follower.Anew(start), out)
+		return b.cutBack(h, start, true, out)
 	}
 	h.follower.Doubts()
 	return replica.Step{Act: replica.AskFirst, At: first, High: -1, Start: -1}
 }
 
-// cutBack notes that a copy is about to be cut, if it counts for nothing as far as the metadata know: else it waits until they do.
-func (b *Broker) cutBack(h *hosted, to core.Offset, s replica.Step, out *core.Out) replica.Step {
+// cutBack has a copy cut, or begun anew, if it counts for nothing as far as the metadata know: else it waits until they do. All that is behind the damage of a
+// damaged one, and was synced here, goes with it: see awaitsLoss.
+func (b *Broker) cutBack(h *hosted, to core.Offset, anew bool, out *core.Out) replica.Step {
 	x := b.img.Partition(h.tp.Topic, h.tp.Partition)
-	if x == nil || slices.Contains(x.ISR, b.cfg.NodeID) || slices.Contains(x.ELR, b.cfg.NodeID) {
+	if _, hurt := b.store.Log(h.log).Damaged(); hurt {
+		h.losing = true
+	}
+	if x == nil || slices.Contains(x.ISR, b.cfg.NodeID) || slices.Contains(x.ELR, b.cfg.NodeID) || b.lossUntold(h) {
 		out.Mark("broker.replica-cut-back-waits")
-		h.follower.Cut()
+		b.checkDir(h)
 		return h.follower.Lost(b.now.Mono)
 	}
 	out.Mark("broker.replica-cut-back")
 	h.copying.back = setBack{on: true, to: to}
 	b.note(b.now, core.Info, h.name()+": this copy, which is not in sync, is cut back from offset "+strconv.FormatInt(int64(b.store.Log(h.log).End()), 10)+" to "+strconv.FormatInt(int64(to), 10)+
 		": the leader, node "+strconv.Itoa(int(h.follower.Leader()))+", has cleaned away a transaction that begins there, and perhaps its end", out)
-	return s
+	return h.follower.CutBack(to, anew)
 }
 
 // askFirsts asks for the batches with which open transactions begin, as a consumer: it promises nothing of this copy.
@@ -112,7 +116,7 @@ func (b *Broker) heardFirst(h *hosted, x *question, r *kmsg.FetchResponse, out *
 	case to == x.at:
 		return replica.Step{}, false
 	case lost >= 0:
-		return b.cutBack(h, lost, h.follower.CutBack(lost), out), true
+		return b.cutBack(h, lost, false, out), true
 	case more:
 		return replica.Step{Act: replica.AskFirst, At: next, High: -1, Start: -1}, true
 	}

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -94,4 +95,52 @@ func TestFollowerIsCutBackWhereTheEndWasCleanedAway(t *testing.T) {
 			require.Equal(t, !c.commit, r.nodes[away].marks.Count("broker.replica-cut-back") > 0)
 		})
 	}
+}
+
+// Likewise one whose log is damaged from behind such records on: it has fetched the marker once, and fetches it again. What is cut
+// was synced here, so before that the metadata have the replica as one that has lost its records.
+func TestDamagedFollowerIsCutBack(t *testing.T) {
+	r := newReplicas(t, 3, "transaction.partition.verification.enable=false\nreplica.lag.time.max.ms=1000\nlog.cleaner.backoff.ms=20\nlog.flush.offset.checkpoint.interval.ms=50\n",
+		"cleanup.policy=compact", "delete.retention.ms=0", "min.cleanable.dirty.ratio=0.01", "internal.segment.bytes=500", "min.insync.replicas=2")
+	r.keyed = true
+	r.mustProduce("a")
+	r.txnRecord("x", 0)
+	for _, v := range []string{"same", "same"} {
+		r.mustProduce(v)
+	}
+	r.txnEnd(false, 1)
+	r.converge(5 * core.Second)
+	r.advance(core.Second)
+	away := r.follower()
+	r.kill(away)
+	r.until("it has left", 20*core.Second, func() bool { return len(r.hosted(r.leader("t", 0), "t", 0).leader.ISR()) == 2 })
+	at := 0
+	for rest := r.bytes(away, "t"); len(rest) > 0; {
+		v, more, _ := batch.First(rest)
+		if v.BaseOffset() >= 2 {
+			r.damage(away, "00000000000000000000", at+batch.HeaderBytes)
+		}
+		at, rest = at+v.Size(), more
+	}
+	for i := range 20 { // nothing behind the marker is left out
+		r.mustProduce(fmt.Sprint("b", i))
+		r.mustProduce(fmt.Sprint("c", i))
+		r.advance(200 * core.Millisecond)
+	}
+	r.restart(away)
+	lost := false
+	r.until("it is in sync", 30*core.Second, func() bool {
+		if x := r.nodes[away].b.img; x != nil && x.Partition("t", 0) != nil {
+			lost = lost || r.nodes[away].b.directoryIn(x.Partition("t", 0)) == dirLost
+		}
+		return len(r.hosted(r.leader("t", 0), "t", 0).leader.ISR()) == 3
+	})
+	r.advance(core.Second)
+	mine := r.nodes[away].b.store.Log(r.hosted(away, "t", 0).log)
+	require.True(t, lost)
+	require.Equal(t, mine.End(), mine.LastStable())
+	_, open := mine.OpenFrom(0)
+	require.False(t, open)
+	require.NotContains(t, values(t, r.bytes(away, "t")), "x")
+	require.NotZero(t, r.nodes[away].marks.Count("broker.replica-cut-back"))
 }

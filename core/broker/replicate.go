@@ -436,10 +436,8 @@ func (b *Broker) follow(now core.Now, h *hosted, s replica.Step, out *core.Out) 
 			failed = log.BadBatch
 			break
 		}
-		if !hurt {
-			if s = b.beyondDoubt(h, s, out); s.Act != replica.Append {
-				return b.follow(now, h, s, out)
-			}
+		if s = b.beyondDoubt(h, s, out); s.Act != replica.Append {
+			return b.follow(now, h, s, out)
 		}
 		if failed = b.store.AppendExact(now, h.log, s.Batches, out); failed == log.AppendOK {
 			h.follower.Appended()

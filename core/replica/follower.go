@@ -302,14 +302,11 @@ func (f *Follower) Sure() Step {
 	return Step{Act: Fetch, High: -1, Start: -1}
 }
 
-// CutBack says that the leader has a transaction no more that is open in the follower's log from an offset on.
-func (f *Follower) CutBack(to core.Offset) Step {
-	f.phase, f.fails = cutting, 0
+// CutBack says that the leader has a transaction no more that is open in the follower's log from an offset on. anew: it begins below the leader's
+// start, which to is, and nothing there can be told from what the leader has.
+func (f *Follower) CutBack(to core.Offset, anew bool) Step {
+	if f.phase = cutting; anew {
+		return Step{Act: Begin, At: to}
+	}
 	return Step{Act: Cut, At: to}
-}
-
-// Anew says likewise of a transaction that begins below the leader's start: nothing there can be told from what the leader has.
-func (f *Follower) Anew(start core.Offset) Step {
-	f.phase, f.fails = cutting, 0
-	return Step{Act: Begin, At: start}
 }
