@@ -25,7 +25,8 @@ import (
 // What may come between any two: the replica's log is cut, restarted, led or followed in another epoch: the future log finds that out as
 // any follower does. It fails: the move is called off. It is deleted: the move ends. The future log fails: the move is called off. A client wants
 // another directory: likewise, and a new move begins after it, or after a swap that cannot be called back. A crash: the future log is
-// found at the next start and goes on following, even one of a move that was called off. The directory of the replica's log fails: the
+// found at the next start and goes on following, even one of a move that was called off;
+// that of a log which may be cleaned is made anew. The directory of the replica's log fails: the
 // future log is left alone.
 //
 // While the metadata have a replica in the directory to which it moves, or may come to, the future log there alone tells a later
@@ -220,7 +221,8 @@ func (b *Broker) toldFirst(future log.LogID) int {
 }
 
 // resumeMoves goes on with the moves of a former life, of which the future logs tell. One that belongs to nothing here goes, as does a
-// second one of a replica; one that cannot be loaded goes as that of a move that was called off.
+// second one of a replica; one that cannot be loaded goes as that of a move that was called off. So does, to be made anew, that of a log which
+// may have been cleaned: if its directory had failed meanwhile, the log was, and may have lost the tombstones and markers for what was copied.
 func (b *Broker) resumeMoves(now core.Now, out *core.Out) {
 	futures := b.store.Futures()
 	slices.SortStableFunc(futures, func(x, y log.LogID) int { return cmp.Compare(b.toldFirst(x), b.toldFirst(y)) })
@@ -239,9 +241,13 @@ func (b *Broker) resumeMoves(now core.Now, out *core.Out) {
 			continue
 		}
 		m := move{log: of, tp: h.tp, to: f.Place(), then: -1, future: id, stage: moveMaking, nextAt: core.Never}
-		if f.Offline() != "" {
+		switch {
+		case f.Offline() != "":
 			m.stage = moveLeaving
-		} else {
+		case b.store.Log(of).MayBeCleaned():
+			out.Mark("broker.move-made-anew")
+			m.stage, m.then = moveLeaving, m.to
+		default:
 			out.Mark("broker.move-resumes")
 		}
 		b.moves = append(b.moves, m)

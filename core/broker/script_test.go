@@ -422,6 +422,9 @@ func (s *script) batch(sequence int32) []byte {
 		if k == "-" {
 			key = nil
 		}
+		if v == "-" {
+			value = nil
+		}
 		if n, err := strconv.Atoi(strings.TrimPrefix(v, "x")); err == nil && strings.HasPrefix(v, "x") {
 			value = []byte(strings.Repeat("x", n))
 		}

@@ -231,3 +231,6 @@ func (l *Log) Uncleanable() string { return l.uncleanable }
 
 // CleanPoint is the offset below which the log is clean.
 func (l *Log) CleanPoint() core.Offset { return l.cleanPoint }
+
+// MayBeCleaned reports whether the log may have been cleaned, in this life or in one before.
+func (l *Log) MayBeCleaned() bool { return l.gapsSaved }

@@ -78,8 +78,8 @@ func (s *Store) taker(c *Log) *Log {
 // isCopied reports whether a future log of a log is being filled, or may come to be. Such a log is not cleaned. What a future log has got
 // from below stays in it; did the cleaner remove from the log, above that, what it must have beside it, a tombstone or the marker of an
 // aborted transaction, the future log would hold an old value without its end, or records that nobody aborted. Nor does
-// a record come back that readers went past. A future log that has failed does not count: none that was given up is filled
-// before the next start.
+// a record come back that readers went past. A future log that has failed does not count: it is not filled before the next
+// start, and whoever finds it then makes it anew (MayBeCleaned).
 func (s *Store) isCopied(c *Log) bool {
 	return c.as == current && slices.ContainsFunc(s.aside, func(id LogID) bool {
 		f := s.logs[id]
