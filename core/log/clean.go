@@ -48,6 +48,7 @@ type cleaning struct {
 	seg     core.Offset   // base of the segment that is being read
 	pos, n  int64         // the next range of it
 	got     int64         // bytes of the range that the last survey described
+	next    core.Offset   // behind the last batch of the segment that was surveyed
 	group   []core.Offset // bases of the segments that become one
 	last    core.Offset   // of them the last that is not empty: its last batch stays, if only as a shell
 	made    *segment      // what they become
@@ -170,86 +171,6 @@ func (s *Store) cleanStep(now core.Now, l *Log, ev *core.Event, out *core.Out) {
 	}
 }
 
-// surveyEnds looks how a survey ended. It reports false if it could not go on: then that is dealt with.
-func (s *Store) surveyEnds(now core.Now, l *Log, data []byte, out *core.Out) (rows []byte, ok bool) {
-	c := l.clean
-	g := l.find(c.seg)
-	how, need, walked, rows, sound := parseSurvey(data)
-	switch {
-	case !sound || how == endedBad || how == endedShort && walked == 0 && (need <= c.n || need > g.size-c.pos):
-		s.uncleanable(now, l, "a damaged batch at or behind byte "+strconv.FormatInt(c.pos+walked, 10)+" of "+segmentName(c.seg, ".log"), out)
-		return nil, false
-	case walked == 0 && how == endedShort:
-		c.n = need // a batch that is larger than a step
-		out.Mark("log.clean-large-batch")
-		s.surveyNext(now, l, out)
-		return nil, false
-	}
-	s.spend(now, walked)
-	c.got, c.n = walked, 0
-	return rows, true
-}
-
-// mapped enters the keys of a range in the map.
-func (s *Store) mapped(now core.Now, l *Log, data []byte, out *core.Out) {
-	c := l.clean
-	rows, ok := s.surveyEnds(now, l, data, out)
-	if !ok {
-		return
-	}
-	c.stats.Mapped += c.got
-	for {
-		var b surveyed
-		if b, rows, ok = nextSurveyed(rows); !ok {
-			break
-		}
-		if !c.mapBatch(&b) {
-			out.Mark("log.clean-map-full")
-			s.mappedAll(now, l, out)
-			return
-		}
-		c.keys.latest = max(c.keys.latest, b.head.LastOffset())
-	}
-	g := l.find(c.seg)
-	if c.pos += c.got; c.pos >= g.size {
-		c.keys.latest = max(c.keys.latest, g.end-1) // the rest is a hole
-		if c.seg, c.pos = g.end, 0; c.seg >= c.upTo {
-			s.mappedAll(now, l, out)
-			return
-		}
-	}
-	s.surveyNext(now, l, out)
-}
-
-// mapBatch enters the keys of a batch, unless its transaction was aborted. It reports false if there is no room for one.
-func (c *cleaning) mapBatch(b *surveyed) bool {
-	if b.control != 0 {
-		c.txns.marker(b)
-		return true
-	}
-	if c.txns.batch(b) {
-		return true
-	}
-	for i := range b.count() {
-		at, _, h := b.row(i)
-		if !c.keys.put(h, at) {
-			return false
-		}
-		c.keys.latest = max(c.keys.latest, at)
-	}
-	return true
-}
-
-// mappedAll begins to filter, with the first segment. A map that could not even take the keys of one batch has moved the end
-// all the same, but for a batch whose first key did not fit, and the least map takes that.
-func (s *Store) mappedAll(now core.Now, l *Log, out *core.Out) {
-	c := l.clean
-	c.end = min(c.keys.latest+1, c.upTo)
-	c.stats.Keys = c.keys.n
-	c.group, c.seg, c.txns = nil, l.segs[0].base, l.newCleanTxns(l.segs[0].base)
-	s.nextGroup(now, l, l.segs[0].base, out)
-}
-
 // nextGroup takes the segments from base on that are to become one, and makes its file.
 func (s *Store) nextGroup(now core.Now, l *Log, base core.Offset, out *core.Out) {
 	c := l.clean
@@ -295,7 +216,7 @@ func (s *Store) judge(now core.Now, l *Log, data []byte, out *core.Out) {
 		if b, rows, ok = nextSurveyed(rows); !ok {
 			break
 		}
-		verdicts = l.judgeBatch(c, &b, ending && len(rows) == 0, verdicts, out)
+		verdicts = l.judgeBatch(c, &b, ending && len(rows) == 0, verdictFor(verdicts, b.head), out)
 	}
 	c.stats.Read += c.got
 	c.stage = cleanFiltering
@@ -413,7 +334,11 @@ func (l *Log) lastOf(v batch.View) bool {
 // filtered writes what is left of a range.
 func (s *Store) filtered(now core.Now, l *Log, data []byte, out *core.Out) {
 	c := l.clean
-	if len(data) == 0 || data[0] != 1 {
+	switch {
+	case len(data) == 1 && data[0] == filterAstray:
+		s.cleanAstray(now, l, "batches that change at or behind byte "+strconv.FormatInt(c.pos, 10)+" of "+segmentName(c.seg, ".log"), out)
+		return
+	case len(data) == 0 || data[0] != filterGood:
 		s.uncleanable(now, l, "a batch that cannot be read at or behind byte "+strconv.FormatInt(c.pos, 10)+" of "+segmentName(c.seg, ".log"), out)
 		return
 	}
@@ -500,7 +425,7 @@ func (s *Store) cleaned(now core.Now, l *Log, out *core.Out) {
 	out.Mark("log.cleaned")
 	c.stats.Took = now.Mono - c.begun.Mono
 	s.cleaner.last = c.stats
-	l.cleanPoint = c.end
+	l.cleanPoint, l.strays = c.end, 0
 	s.writePoint(l.place, pointClean, out)
 	s.cleaner.at = now.Mono
 	s.cleanEnd(now, l, out)

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"klamm/core"
@@ -152,7 +153,8 @@ func nextSurveyed(b []byte) (x surveyed, rest []byte, ok bool) {
 	return x, b[n:], true
 }
 
-// Verdicts about a batch: the arguments of a filter, one after the other.
+// Verdicts about a batch: the arguments of a filter, one after the other, each behind the batch's base offset (8) and checksum (4), since the filter
+// reads the range anew, and a read may come from another place.
 const (
 	verdictDrop  = iota // nothing is left of it
 	verdictKeep         // it stays as it is
@@ -161,14 +163,28 @@ const (
 	verdictPart         // some records stay: 8 bytes of delete horizon (-1: as it is), 4 of the count of rows, a bit for each
 )
 
-// filter writes what is left of the batches of b. The result begins with 1 if all went well.
+const verdictHead = 12
+
+func verdictFor(verdicts []byte, v batch.View) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(verdicts, uint64(v.BaseOffset())), v.CRC())
+}
+
+// How a filter went: the first byte of its result.
+const (
+	filterBad    = iota // there is a batch that cannot be read; likewise if the result is empty
+	filterGood          // what is left follows
+	filterAstray        // the batches are not those of the verdicts
+)
+
+// filter writes what is left of the batches of b.
 func filter(verdicts, b []byte) []byte {
-	res := append(make([]byte, 0, len(b)+1), 0)
+	res := append(make([]byte, 0, len(b)+1), filterBad)
 	for len(verdicts) > 0 {
 		v, rest, is := batch.First(b)
-		if is != batch.Good {
-			return nil
+		if is != batch.Good || len(verdicts) <= verdictHead || !bytes.Equal(verdictFor(nil, v), verdicts[:verdictHead]) || !v.CheckCRC() {
+			return []byte{filterAstray}
 		}
+		verdicts = verdicts[verdictHead:]
 		verdict := verdicts[0]
 		b, verdicts = rest, verdicts[1:]
 		switch verdict {
@@ -202,6 +218,6 @@ func filter(verdicts, b []byte) []byte {
 			res = append(res, w...)
 		}
 	}
-	res[0] = 1
+	res[0] = filterGood
 	return res
 }

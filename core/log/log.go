@@ -77,6 +77,7 @@ type Log struct {
 	cleanPoint  core.Offset // below it the log is clean
 	clean       *cleaning
 	uncleanable string // why it is not cleaned any more
+	strays      int    // cleans in a row that were given up because a read came from another place
 	firsts      int    // reads of a segment's first header
 	swaps       int    // segments swapped in, in this life
 
