@@ -77,6 +77,7 @@ type Broker struct {
 	assign    assigning  // what the controller is to be told of directories
 	repl      replicator // followers here, and what their leaders ask of the controller
 	creating  []creating // sorted by name
+	refused   []refused  // no more than there are topics of the cluster's own
 	creations,
 	forwards uint64 // of this life
 	counts counters

@@ -31,6 +31,7 @@ func (b *Broker) committed(now core.Now, d *image.Delta, out *core.Out) {
 				b.forgetNode(now, id, out)
 			}
 		}
+		b.refused = nil // there may be enough of them now
 	}
 	if d.Controllers || d.Features {
 		b.life.controller.nextAt = min(b.life.controller.nextAt, now.Mono)
@@ -43,6 +44,39 @@ type creating struct {
 	number uint64 // of the request
 }
 
+// refused is a topic of the cluster's own that the controller would not make. Clients that need it ask many times a second, and the answer changes only
+// when an operator does something, or brokers come: until a time that doubles with each refusal they are told what it said.
+type refused struct {
+	name        string
+	code        wire.Code
+	wait, until core.Time
+}
+
+// The first of these times, and the longest.
+const (
+	refusedMin = 200 * core.Millisecond
+	refusedMax = 5 * core.Second
+)
+
+// refusal is what is known of a refusal to make a topic, or nil.
+func (b *Broker) refusal(name string) *refused {
+	if i := slices.IndexFunc(b.refused, func(r refused) bool { return r.name == name }); i >= 0 {
+		return &b.refused[i]
+	}
+	return nil
+}
+
+// restCreation notes that the controller would not make a topic of the cluster's own.
+func (b *Broker) restCreation(now core.Now, name string, code wire.Code) {
+	r := b.refusal(name)
+	if r == nil {
+		b.refused = append(b.refused, refused{name: name})
+		r = &b.refused[len(b.refused)-1]
+	}
+	r.code, r.wait = code, min(max(2*r.wait, refusedMin), refusedMax)
+	r.until = now.Mono.After(r.wait)
+}
+
 // CreatingMax bounds the topics that are being made for clients at a time. Those beyond are unknown: the client asks again.
 const CreatingMax = 1000
 
@@ -50,11 +84,15 @@ const CreatingMax = 1000
 // waitCreate of that name hears why it could not be made; that it was made shows in the image.
 func (b *Broker) createTopic(now core.Now, t kmsg.CreateTopicsRequestTopic, out *core.Out) wire.Code {
 	at, found := slices.BinarySearchFunc(b.creating, t.Topic, func(c creating, name string) int { return strings.Compare(c.name, name) })
+	r := b.refusal(t.Topic)
 	switch {
 	case found:
 		return wire.None
 	case len(b.creating) >= CreatingMax:
 		return wire.UnknownTopicOrPartition
+	case r != nil && now.Mono < r.until:
+		out.Mark("broker.creation-rests")
+		return r.code
 	}
 	b.creations++
 	b.creating = slices.Insert(b.creating, at, creating{name: t.Topic, number: b.creations})
@@ -87,6 +125,7 @@ func (b *Broker) autoCreated(now core.Now, number uint64, resp kmsg.Response, ou
 	if what, setting := neededFor(name); what != "" && code != wire.UnknownTopicOrPartition {
 		b.note(now, core.Warn, name+" cannot be made, so "+what+" cannot be served: "+code.String()+" "+text+
 			"; with fewer brokers than replicas, set "+setting, out)
+		b.restCreation(now, name, code)
 	}
 	b.deliver(result{key: waitKey{kind: waitCreate, name: name}, code: code})
 }
