@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"strconv"
 	"strings"
@@ -186,19 +187,27 @@ func (h Hash) String() string {
 func sum(b []byte) uint64 {
 	h := uint64(len(b)) * mixB
 	for len(b) >= 16 {
-		x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 | uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
-		y := uint64(b[8]) | uint64(b[9])<<8 | uint64(b[10])<<16 | uint64(b[11])<<24 | uint64(b[12])<<32 | uint64(b[13])<<40 | uint64(b[14])<<48 | uint64(b[15])<<56
-		hi, lo := bits.Mul64(x^h^mixA, y^mixC)
+		hi, lo := bits.Mul64(binary.LittleEndian.Uint64(b)^h^mixA, binary.LittleEndian.Uint64(b[8:])^mixC)
 		h, b = hi^lo, b[16:]
 	}
 	var x, y uint64
-	for i, c := range b {
-		if i < 8 {
-			x |= uint64(c) << (8 * i)
-		} else {
-			y |= uint64(c) << (8 * (i - 8))
-		}
+	if len(b) >= 8 {
+		x, y = binary.LittleEndian.Uint64(b), few(b[8:])
+	} else {
+		x = few(b)
 	}
 	hi, lo := bits.Mul64(x^h^mixA, y^mixC)
 	return hi ^ lo
+}
+
+// few reads up to seven bytes, the first one as the lowest. Reads that overlap say the same of a byte twice.
+func few(b []byte) uint64 {
+	k := len(b)
+	switch {
+	case k >= 4:
+		return uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[k-4:]))<<(8*(k-4))
+	case k > 0:
+		return uint64(b[0]) | uint64(b[k/2])<<(8*(k/2)) | uint64(b[k-1])<<(8*(k-1))
+	}
+	return 0
 }
