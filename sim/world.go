@@ -73,6 +73,7 @@ type Node struct {
 	jumped       core.Time // by faults, since the last healing
 	drift        int64     // parts per million
 	wakeAt       core.Time // the tick that is in the queue
+	next         core.Time // what the machine wanted after its last step
 	tickedAt     core.Time // the last tick's instant
 	sameTicks    int       // ticks at that instant
 	inbox        []core.Event
@@ -368,7 +369,7 @@ func (w *World) Step(node int, ev *core.Event) {
 // schedule asks for the tick that a machine wants. One that is already on its way early enough is left alone.
 func (w *World) schedule(node int, n *Node) {
 	next := n.Machine.Next()
-	if next == core.Never {
+	if n.next = next; next == core.Never {
 		return
 	}
 	at := max(n.worldTime(next), w.now)
@@ -384,7 +385,10 @@ func (w *World) tick(node int, at core.Time) {
 		return // an earlier tick has replaced it
 	}
 	n.wakeAt = core.Never
-	next := n.Machine.Next()
+	next := n.next
+	if !n.Broker { // a client's owner may have changed its mind
+		next = n.Machine.Next()
+	}
 	if next == core.Never || n.worldTime(next) > w.now {
 		w.schedule(node, n)
 		return
