@@ -2,6 +2,7 @@ package broker
 
 import (
 	"slices"
+	"sort"
 
 	"klamm/core"
 	"klamm/core/batch"
@@ -123,12 +124,16 @@ func (b *Broker) groupConfig() group.Config {
 	}
 }
 
+// search is a binary search that copies no element: they are large.
+func (k *coordinators) search(partition int32) (at int, found bool) {
+	return sort.Find(len(k.list), func(i int) int { return int(partition) - int(k.list[i].partition) })
+}
+
 func (k *coordinators) find(partition int32) *coordinator {
-	at, found := slices.BinarySearchFunc(k.list, partition, func(c coordinator, p int32) int { return int(c.partition) - int(p) })
-	if !found {
-		return nil
+	if at, found := k.search(partition); found {
+		return &k.list[at]
 	}
-	return &k.list[at]
+	return nil
 }
 
 // coordinator finds the coordinator of a group, or says why a request cannot be served here and now. While

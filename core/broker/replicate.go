@@ -117,7 +117,7 @@ const (
 
 // fetcher finds or makes the fetcher of a node.
 func (r *replicator) fetcher(node core.NodeID) *fetcher {
-	at, found := slices.BinarySearchFunc(r.fetchers, node, func(f fetcher, n core.NodeID) int { return int(f.node) - int(n) })
+	at, found := sort.Find(len(r.fetchers), func(i int) int { return int(node) - int(r.fetchers[i].node) })
 	if !found {
 		r.fetchers = slices.Insert(r.fetchers, at, fetcher{node: node})
 	}
@@ -355,7 +355,7 @@ func (b *Broker) replicaFetched(now core.Now, node core.NodeID, ask uint64, resp
 
 // forgetLife gives up what a node was asked in an earlier life of its: no answer is coming, and nobody may say so for long.
 func (b *Broker) forgetLife(now core.Now, node core.NodeID) {
-	at, found := slices.BinarySearchFunc(b.repl.fetchers, node, func(f fetcher, n core.NodeID) int { return int(f.node) - int(n) })
+	at, found := sort.Find(len(b.repl.fetchers), func(i int) int { return int(node) - int(b.repl.fetchers[i].node) })
 	k := b.img.Broker(node)
 	if !found || k == nil || b.repl.fetchers[at].life == k.Epoch {
 		return

@@ -71,7 +71,7 @@ func (r groupResidents) log(partition int32) *shard.Shard {
 
 func (r groupResidents) move(partition int32) *shard.Shard {
 	k := &r.b.coords
-	at, _ := slices.BinarySearchFunc(k.list, partition, func(c coordinator, p int32) int { return int(c.partition) - int(p) })
+	at, _ := k.search(partition)
 	k.list = slices.Insert(k.list, at, coordinator{partition: partition, shard: r.b.newShard(offsetsTopic, partition), groups: group.New(r.b.groupConfig())})
 	return &k.list[at].shard
 }
@@ -96,7 +96,7 @@ func (r txnResidents) log(partition int32) *shard.Shard {
 
 func (r txnResidents) move(partition int32) *shard.Shard {
 	k := &r.b.txns
-	at, _ := slices.BinarySearchFunc(k.list, partition, func(c txnShard, p int32) int { return int(c.partition) - int(p) })
+	at, _ := k.search(partition)
 	k.list = slices.Insert(k.list, at, txnShard{partition: partition, shard: r.b.newShard(transactionsTopic, partition), state: txn.New(r.b.txnConfig())})
 	return &k.list[at].shard
 }

@@ -1,7 +1,7 @@
 package broker
 
 import (
-	"slices"
+	"sort"
 
 	"klamm/core"
 	"klamm/core/batch"
@@ -61,12 +61,16 @@ func (b *Broker) txnConfig() txn.Config {
 	}
 }
 
+// search is a binary search that copies no element: they are large.
+func (k *txns) search(partition int32) (at int, found bool) {
+	return sort.Find(len(k.list), func(i int) int { return int(partition) - int(k.list[i].partition) })
+}
+
 func (k *txns) find(partition int32) *txnShard {
-	at, found := slices.BinarySearchFunc(k.list, partition, func(c txnShard, p int32) int { return int(c.partition) - int(p) })
-	if !found {
-		return nil
+	if at, found := k.search(partition); found {
+		return &k.list[at]
 	}
-	return &k.list[at]
+	return nil
 }
 
 // txnShardOf finds the coordinator of a transactional id, or says why a request cannot be served here and now.

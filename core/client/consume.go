@@ -2,6 +2,7 @@ package client
 
 import (
 	"slices"
+	"sort"
 
 	"klamm/core"
 	"klamm/core/batch"
@@ -351,7 +352,7 @@ func (c *Consumer) reading(at core.TopicPartition) *reading {
 }
 
 func (c *Consumer) partAt(at core.TopicPartition) (int, bool) {
-	return slices.BinarySearchFunc(c.parts, at, func(r reading, at core.TopicPartition) int { return r.at.Compare(at) })
+	return sort.Find(len(c.parts), func(i int) int { return at.Compare(c.parts[i].at) })
 }
 
 func (c *Consumer) add(at core.TopicPartition) *reading {

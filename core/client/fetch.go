@@ -3,6 +3,7 @@ package client
 import (
 	"math"
 	"slices"
+	"sort"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -37,7 +38,7 @@ type fetchPart struct {
 
 // session returns the session with a node.
 func (c *Consumer) session(node core.NodeID) *session {
-	i, found := slices.BinarySearchFunc(c.sessions, node, func(s session, n core.NodeID) int { return int(s.node) - int(n) })
+	i, found := sort.Find(len(c.sessions), func(i int) int { return int(node) - int(c.sessions[i].node) })
 	if !found {
 		c.sessions = slices.Insert(c.sessions, i, session{node: node})
 	}
@@ -138,7 +139,7 @@ func (c *Consumer) fetchRequest(s *session, v int16) *kmsg.FetchRequest {
 }
 
 func findFetchPart(list []fetchPart, at core.TopicPartition) (int, bool) {
-	return slices.BinarySearchFunc(list, at, func(p fetchPart, at core.TopicPartition) int { return p.at.Compare(at) })
+	return sort.Find(len(list), func(i int) int { return at.Compare(list[i].at) })
 }
 
 // fetched takes what became of a Fetch.

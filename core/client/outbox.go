@@ -3,6 +3,7 @@ package client
 import (
 	"math"
 	"slices"
+	"sort"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -61,7 +62,7 @@ type sending struct {
 
 // box returns the outbox of a partition.
 func (p *Producer) box(at core.TopicPartition) *outbox {
-	i, found := slices.BinarySearchFunc(p.outboxes, at, func(b outbox, at core.TopicPartition) int { return b.at.Compare(at) })
+	i, found := sort.Find(len(p.outboxes), func(i int) int { return at.Compare(p.outboxes[i].at) })
 	if !found {
 		p.outboxes = slices.Insert(p.outboxes, i, outbox{at: at, node: core.NoNode, producerID: -1})
 	}

@@ -3,6 +3,7 @@ package group
 import (
 	"bytes"
 	"slices"
+	"sort"
 	"strings"
 
 	"klamm/core"
@@ -52,7 +53,7 @@ type pendingMember struct {
 
 // find1 is the index of the member with that id, or -1.
 func (g *Group) find1(id string) int {
-	at, found := slices.BinarySearchFunc(g.members, id, func(m member, id string) int { return strings.Compare(m.id, id) })
+	at, found := sort.Find(len(g.members), func(i int) int { return strings.Compare(id, g.members[i].id) })
 	if !found {
 		return -1
 	}
