@@ -56,7 +56,8 @@ type tasks struct {
 	free  []int32
 	waits []wait // nodes of the lists, by index; 0 is none
 	spare int32  // first free node
-	heads map[waitKey]waitList
+	heads map[plainKey]waitList // of keys without a name,
+	named map[waitKey]waitList  // and of those with one
 	ready []int32
 	live  int
 	at    int32 // the slot that is being advanced, or -1
@@ -84,8 +85,33 @@ type wait struct {
 
 type waitList struct{ first, last int32 }
 
+// plainKey is a waitKey without a name: it is hashed in one piece, which is most of what waking costs.
+type plainKey struct{ kind, id uint64 }
+
+// list is the list of those who wait for a key.
+func (t *tasks) list(k waitKey) waitList {
+	if k.name == "" {
+		return t.heads[plainKey{uint64(k.kind), k.id}]
+	}
+	return t.named[k]
+}
+
+func (t *tasks) setList(k waitKey, l waitList) {
+	p := plainKey{uint64(k.kind), k.id}
+	switch {
+	case k.name != "" && l.first == 0:
+		delete(t.named, k)
+	case k.name != "":
+		t.named[k] = l
+	case l.first == 0:
+		delete(t.heads, p)
+	default:
+		t.heads[p] = l
+	}
+}
+
 func (t *tasks) init() {
-	t.heads = map[waitKey]waitList{}
+	t.heads, t.named = map[plainKey]waitList{}, map[waitKey]waitList{}
 	t.waits = make([]wait, 1)
 	t.at = -1
 }
@@ -155,7 +181,7 @@ func (b *Broker) setTaskTimer(i int32) {
 // they registered.
 func (b *Broker) wake(k waitKey) {
 	t := &b.tasks
-	for n := t.heads[k].first; n != 0; n = t.waits[n].next {
+	for n := t.list(k).first; n != 0; n = t.waits[n].next {
 		t.queue(t.waits[n].slot)
 	}
 }
@@ -216,7 +242,7 @@ func (t *tasks) end(i int32) {
 	for n := s.first; n != 0; {
 		w := &t.waits[n]
 		next := w.sibling
-		l := t.heads[w.key]
+		l := t.list(w.key)
 		if w.prev != 0 {
 			t.waits[w.prev].next = w.next
 		} else {
@@ -227,11 +253,7 @@ func (t *tasks) end(i int32) {
 		} else {
 			l.last = w.prev
 		}
-		if l.first == 0 {
-			delete(t.heads, w.key)
-		} else {
-			t.heads[w.key] = l
-		}
+		t.setList(w.key, l)
 		*w = wait{sibling: t.spare}
 		t.spare = n
 		n = next
@@ -249,7 +271,7 @@ func (t *tasks) register(i int32, k waitKey) {
 		n = int32(len(t.waits))
 		t.waits = append(t.waits, wait{})
 	}
-	l := t.heads[k]
+	l := t.list(k)
 	t.waits[n] = wait{key: k, slot: i, prev: l.last, sibling: t.slots[i].first}
 	t.slots[i].first = n
 	if l.last != 0 {
@@ -258,7 +280,7 @@ func (t *tasks) register(i int32, k waitKey) {
 		l.first = n
 	}
 	l.last = n
-	t.heads[k] = l
+	t.setList(k, l)
 }
 
 // result is what a ticket or a piece of work came to. It is there for the Tasks that were woken by it, until they
@@ -276,7 +298,7 @@ type result struct {
 
 // deliver hands a result to the Tasks that wait for its key; without one it is forgotten.
 func (b *Broker) deliver(r result) {
-	if b.tasks.heads[r.key].first == 0 {
+	if b.tasks.list(r.key).first == 0 {
 		return
 	}
 	b.tasks.results = append(b.tasks.results, r)
