@@ -291,7 +291,7 @@ func ParseConfig(text string) (Config, []image.Problem) {
 			p.props = append(p.props, kv) // the rest is read without it, so that all problems are told at once
 		}
 	}
-	p.view = image.View{Image: image.Empty(), Node: core.NoNode, Static: p.props}
+	p.view = image.View{Image: image.Empty(), Node: core.NoNode, Static: p.props}.Held()
 	c := Config{Static: p.props}
 	p.identity(&c)
 	p.listeners(&c)

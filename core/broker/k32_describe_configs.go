@@ -32,7 +32,7 @@ func (b *Broker) describeConfigs(now core.Now, r request, q *kmsg.DescribeConfig
 		row := kmsg.NewDescribeConfigsResponseResource()
 		row.ResourceType, row.ResourceName = want.ResourceType, want.ResourceName
 		row.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
-		c := configRows{view: b.view(), synonyms: q.IncludeSynonyms, docs: q.IncludeDocumentation}
+		c := configRows{view: b.view().Held(), synonyms: q.IncludeSynonyms, docs: q.IncludeDocumentation}
 		if len(want.ConfigNames) > 0 {
 			c.names = slices.Clone(want.ConfigNames)
 			slices.Sort(c.names)

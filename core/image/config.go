@@ -15,7 +15,15 @@ type Property struct{ Name, Value string }
 type Properties []Property
 
 func (p Properties) find(name string) (int, bool) {
-	return slices.BinarySearchFunc(p, name, func(kv Property, n string) int { return strings.Compare(kv.Name, n) })
+	lo, hi := 0, len(p)
+	for lo < hi { // by hand: a function of two properties would be called for each comparison
+		if m := (lo + hi) / 2; p[m].Name < name {
+			lo = m + 1
+		} else {
+			hi = m
+		}
+	}
+	return lo, lo < len(p) && p[lo].Name == name
 }
 
 // Get returns the value of that name.
@@ -66,14 +74,28 @@ type View struct {
 	Image  *Image
 	Node   core.NodeID
 	Static Properties // the broker's own configuration file
+
+	held          bool // own and everyone are looked up
+	own, everyone Properties
+}
+
+// Held is the view with what is set for brokers looked up: for one who asks for many values of one image.
+func (v View) Held() View {
+	v.own, v.everyone, v.held = v.Own(), v.Everyone(), true
+	return v
 }
 
 // Topic is the effective value of a topic's configuration (KIP-226): the topic's own, else that of the broker
 // configuration that stands in for it. The name must be a topic configuration's.
 func (v View) Topic(topic, name string) Value {
+	return v.TopicOf(v.Image.Config(Resource{TopicResource, topic}), name)
+}
+
+// TopicOf is Topic for a topic whose own settings the caller has at hand.
+func (v View) TopicOf(own Properties, name string) Value {
 	d := TopicDef(name)
 	core.Must(d != nil, "a known topic configuration is asked for")
-	if text, ok := v.Image.Config(Resource{TopicResource, topic}).Get(name); ok {
+	if text, ok := own.Get(name); ok {
 		return Value{Name: name, Text: d.Shown(text), Source: SourceTopic}
 	}
 	return v.Inherited(d)
@@ -144,10 +166,20 @@ func (v View) Broker(name string) Value {
 }
 
 // Own is what is set for the view's own broker. Not to be written to.
-func (v View) Own() Properties { return v.Image.Config(v.self()) }
+func (v View) Own() Properties {
+	if v.held {
+		return v.own
+	}
+	return v.Image.Config(v.self())
+}
 
 // Everyone is what is set for all brokers. Not to be written to.
-func (v View) Everyone() Properties { return v.Image.Config(Resource{BrokerResource, ""}) }
+func (v View) Everyone() Properties {
+	if v.held {
+		return v.everyone
+	}
+	return v.Image.Config(Resource{BrokerResource, ""})
+}
 
 func (v View) self() Resource { return Resource{BrokerResource, strconv.Itoa(int(v.Node))} }
 

@@ -84,13 +84,13 @@ type Def struct {
 }
 
 // TopicDef is the definition of a topic configuration, or nil.
-func TopicDef(name string) *Def { return findDef(topicDefs, name) }
+func TopicDef(name string) *Def { return topicsByName[name] }
 
 // BrokerDef is the definition of a broker configuration, or nil.
-func BrokerDef(name string) *Def { return findDef(brokerDefs, name) }
+func BrokerDef(name string) *Def { return brokersByName[name] }
 
 // GroupDef is the definition of a group configuration, or nil.
-func GroupDef(name string) *Def { return findDef(groupDefs, name) }
+func GroupDef(name string) *Def { return groupsByName[name] }
 
 // TopicDefs are all topic configurations by name. Not to be written to.
 func TopicDefs() []Def { return topicDefs }
@@ -101,19 +101,15 @@ func BrokerDefs() []Def { return brokerDefs }
 // GroupDefs are all group configurations by name. Not to be written to.
 func GroupDefs() []Def { return groupDefs }
 
-func findDef(defs []Def, name string) *Def {
-	lo, hi := 0, len(defs)
-	for lo < hi { // by hand: a function of two definitions would copy one of them for each comparison
-		if m := (lo + hi) / 2; defs[m:][0].Name < name {
-			lo = m + 1
-		} else {
-			hi = m
-		}
+// The definitions by name, for looking up.
+var topicsByName, brokersByName, groupsByName = byName(topicDefs), byName(brokerDefs), byName(groupDefs)
+
+func byName(defs []Def) map[string]*Def {
+	m := make(map[string]*Def, len(defs))
+	for i := range defs {
+		m[defs[i].Name] = &defs[i]
 	}
-	if lo == len(defs) || defs[lo].Name != name {
-		return nil
-	}
-	return &defs[lo:][0]
+	return m
 }
 
 // Canonical gives a value as Kafka shows it: trimmed, numbers and booleans in their plain form. The second
