@@ -193,7 +193,7 @@ func (n *Net) arrive(slot uint32, side int) {
 		}
 		more := true
 		if to.state == open {
-			more = n.take1(slot, side, p.data)
+			more = n.take1(slot, side, &p)
 		}
 		if p.owned {
 			n.env.Recycle(p.data)
@@ -248,11 +248,13 @@ func (n *Net) afterArrival(slot uint32, side int) {
 	}
 }
 
-// take1 appends a piece to what has come and hands over the frames that are whole.
-func (n *Net) take1(slot uint32, side int, b []byte) (more bool) {
+// take1 appends a piece to what has come and hands over the frames that are whole. A piece of our own that is one frame is
+// handed over as it is.
+func (n *Net) take1(slot uint32, side int, p *piece) (more bool) {
 	c := &n.conns[slot]
 	d := &c.dirs[side]
 	to := c.ends[1-side]
+	b := p.data
 	for len(d.recv) == 0 && len(b) > 0 && !d.dead { // the usual case: pieces that begin with a frame
 		need, err := n.nodes[to.node].split(b, core.FrameBytesMax)
 		if err != core.OK {
@@ -262,14 +264,49 @@ func (n *Net) take1(slot uint32, side int, b []byte) (more bool) {
 		if need == 0 || need > len(b) {
 			break
 		}
+		if p.owned && need == len(p.data) {
+			p.owned = false
+			n.env.Deliver(to.node, core.Event{Kind: core.Frame, Conn: to.id, Data: b})
+			return true
+		}
 		n.deliver(to, b[:need])
 		b = b[need:]
 	}
 	if len(b) > 0 && !d.dead {
-		d.recv = append(d.recv, b...)
+		n.gather(d, b)
 		return n.cutFrames(slot, side)
 	}
 	return true
+}
+
+// gather appends to what has come of a frame, in buffers of the world: the next run uses them again.
+func (n *Net) gather(d *dir, b []byte) {
+	if size := len(d.recv) + len(b); size > cap(d.recv) {
+		grown := n.env.Buffer(max(size, 2*cap(d.recv)))[:len(d.recv)]
+		copy(grown, d.recv)
+		n.forget(d)
+		d.recv = grown
+	}
+	d.recv = append(d.recv, b...)
+}
+
+// forget gives back the room for the beginnings of frames.
+func (n *Net) forget(d *dir) {
+	if cap(d.recv) > 0 {
+		n.env.Recycle(d.recv)
+	}
+	d.recv = nil
+}
+
+// Free gives back all buffers; the network is not used again.
+func (n *Net) Free() {
+	for i := range n.conns {
+		for side := range n.conns[i].dirs {
+			d := &n.conns[i].dirs[side]
+			d.drop(n)
+			n.forget(d)
+		}
+	}
 }
 
 func (n *Net) deliver(to end, frame []byte) {
@@ -305,8 +342,13 @@ func (n *Net) cutFrames(slot uint32, side int) (more bool) {
 		if len(d.recv) < d.need {
 			return true
 		}
-		n.deliver(to, d.recv[:d.need])
-		d.recv = append(d.recv[:0], d.recv[d.need:]...)
+		if len(d.recv) == d.need {
+			n.env.Deliver(to.node, core.Event{Kind: core.Frame, Conn: to.id, Data: d.recv})
+			d.recv = nil
+		} else {
+			n.deliver(to, d.recv[:d.need])
+			d.recv = append(d.recv[:0], d.recv[d.need:]...)
+		}
 		n.unreserve(to.node, d)
 	}
 	return true

@@ -615,6 +615,7 @@ func (r *run) result(seed uint64) Result {
 		}
 		n.Disk.Free()
 	}
+	w.Net.Free()
 	for k, c := range w.Counts {
 		switch FaultKind(k) {
 		case Kill, PowerLoss:
