@@ -54,8 +54,8 @@ const timerTask uint8 = 1 // A: slot, B: generation
 type tasks struct {
 	slots []taskSlot
 	free  []int32
-	waits []wait // nodes of the lists, by index; 0 is none
-	spare int32  // first free node
+	waits []wait                // nodes of the lists, by index; 0 is none
+	spare int32                 // first free node
 	heads map[plainKey]waitList // of keys without a name,
 	named map[waitKey]waitList  // and of those with one
 	ready []int32
