@@ -68,6 +68,11 @@ func CheckResponse(key, version int16, body []byte) error {
 	return check(responseShapes[key], version, body, ResponseElementsMax)
 }
 
+// flexibleResponse reports whether a response has compact lengths and tagged fields.
+func flexibleResponse(key, version int16) bool {
+	return key >= 0 && int(key) < len(responseShapes) && responseShapes[key] != (shape{}) && version >= responseShapes[key].flexible
+}
+
 func check(s shape, version int16, body []byte, elements int) error {
 	if s == (shape{}) || version < s.first || version > s.last {
 		return errUnknown
@@ -85,9 +90,19 @@ func check(s shape, version int16, body []byte, elements int) error {
 
 func (c *checker) structure(from, to uint16) {
 	for i := from; i < to && !c.bad; i++ {
-		if p := parts[i]; p.tag < 0 && p.first <= c.version && c.version <= p.last {
-			c.field(p)
+		p := &parts[i]
+		if p.tag >= 0 || c.version < p.first || c.version > p.last {
+			continue
 		}
+		if p.kind == fixed && !p.array { // most are
+			if n := int(p.from); n <= len(c.b) {
+				c.b = c.b[n:]
+			} else {
+				c.bad, c.b = true, nil
+			}
+			continue
+		}
+		c.field(*p)
 	}
 	if !c.flexible {
 		return

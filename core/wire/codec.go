@@ -76,6 +76,11 @@ func (r *reader) take(n int) []byte {
 }
 
 func (r *reader) uvarint() uint64 {
+	if len(r.b) > 0 && r.b[0] < 0x80 && !r.bad { // as most are
+		v := r.b[0]
+		r.b = r.b[1:]
+		return uint64(v)
+	}
 	v, n := binary.Uvarint(r.b)
 	if r.bad || n <= 0 {
 		r.bad, r.b = true, nil

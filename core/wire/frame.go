@@ -172,12 +172,7 @@ func ParseResponse(frame []byte, key, version int16) (correlation int32, body []
 	if correlation = r.int32(); r.bad {
 		return 0, nil, errShort
 	}
-	resp := kmsg.ResponseForKey(key)
-	if resp == nil {
-		return correlation, nil, errUnknown
-	}
-	resp.SetVersion(version)
-	if resp.IsFlexible() && key != KeyApiVersions {
+	if flexibleResponse(key, version) && key != KeyApiVersions {
 		readTags(&r)
 	}
 	if r.bad {
