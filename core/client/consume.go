@@ -459,7 +459,8 @@ func (c *Consumer) resting(now core.Now, r *reading) bool {
 }
 
 // ledBy lists the partitions that a node leads and for which ok says that something is to be asked.
-func (c *Consumer) ledBy(node core.NodeID, ok func(r *reading, epoch core.Epoch) bool) (list []int) {
+// list is room for them.
+func (c *Consumer) ledBy(list []int, node core.NodeID, ok func(r *reading, epoch core.Epoch) bool) []int {
 	for i := range c.parts {
 		if leader, epoch := c.leader(c.parts[i].at); leader == node && ok(&c.parts[i], epoch) {
 			list = append(list, i)

@@ -53,7 +53,8 @@ func (c *Consumer) fetch(now core.Now, node core.NodeID, out *core.Out) {
 	if c.session(node).request != 0 {
 		return
 	}
-	list := c.ledBy(node, func(r *reading, epoch core.Epoch) bool {
+	var room [16]int
+	list := c.ledBy(room[:0], node, func(r *reading, epoch core.Epoch) bool {
 		return r.placed && !r.paused && !r.held && r.asking == 0 && (r.checked >= epoch || epoch < 0) &&
 			r.buffered < int(c.opt.PartitionBytes) && !c.resting(now, r)
 	})
@@ -104,7 +105,7 @@ func (c *Consumer) fetchRequest(s *session, v int16) *kmsg.FetchRequest {
 	if s.epoch == 0 {
 		q.SessionID, s.id, s.parts = 0, 0, nil
 	}
-	for _, p := range s.asked {
+	for n, p := range s.asked {
 		i, found := findFetchPart(s.parts, p.at)
 		if found && s.parts[i].id == p.id && s.parts[i].offset == p.offset && s.parts[i].epoch == p.epoch {
 			continue
@@ -114,6 +115,11 @@ func (c *Consumer) fetchRequest(s *session, v int16) *kmsg.FetchRequest {
 			k = len(q.Topics)
 			t := kmsg.NewFetchRequestTopic()
 			t.Topic, t.TopicID = p.at.Topic, p.id
+			rest := n
+			for rest < len(s.asked) && s.asked[rest].at.Topic == p.at.Topic { // sorted by topic
+				rest++
+			}
+			t.Partitions = make([]kmsg.FetchRequestTopicPartition, 0, rest-n)
 			q.Topics = append(q.Topics, t)
 		}
 		m := kmsg.NewFetchRequestTopicPartition()

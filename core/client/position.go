@@ -13,7 +13,8 @@ import (
 
 // place asks a leader for the offsets at which partitions begin.
 func (c *Consumer) place(now core.Now, node core.NodeID, out *core.Out) {
-	list := c.ledBy(node, func(r *reading, _ core.Epoch) bool {
+	var room [16]int
+	list := c.ledBy(room[:0], node, func(r *reading, _ core.Epoch) bool {
 		return !r.placed && !r.wait && r.asking == 0 && !c.resting(now, r)
 	})
 	if len(list) == 0 {
@@ -122,7 +123,8 @@ func offsetAnswer(resp *kmsg.ListOffsetsResponse, at core.TopicPartition) *kmsg.
 
 // validate asks a leader of a new epoch whether it has what was read, record for record (KIP-320).
 func (c *Consumer) validate(now core.Now, node core.NodeID, out *core.Out) {
-	list := c.ledBy(node, func(r *reading, epoch core.Epoch) bool {
+	var room [16]int
+	list := c.ledBy(room[:0], node, func(r *reading, epoch core.Epoch) bool {
 		if r.placed && (r.epoch < 0 || epoch < 0) {
 			r.checked = max(r.checked, epoch) // nothing was read that could have been cut
 		}
