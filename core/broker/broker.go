@@ -64,6 +64,7 @@ type Broker struct {
 	timers    core.Timers
 	ops       core.Ops[op] // table 1
 	sessions  fetch.Cache
+	wants     []fetch.Want // room for what a session wants, within one call
 	coords    coordinators // groups: see coordinators.go
 	txns      txns         // transactions: see txns.go
 	ids       producerIDs

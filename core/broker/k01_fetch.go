@@ -50,7 +50,8 @@ func (b *Broker) fetch(now core.Now, r request, q *kmsg.FetchRequest, out *core.
 		t.open = true
 	case fetch.Incremental:
 		t.session, t.epoch = s.ID, s.Epoch
-		wants = s.Wants(make([]fetch.Want, 0, s.Len()))
+		b.wants = s.Wants(b.wants[:0])
+		wants = b.wants
 	case fetch.Closed:
 		wants = nil
 	}
@@ -142,9 +143,14 @@ type fetchTask struct {
 // fetchPart is one partition of a fetch, and what was found for it last.
 type fetchPart struct {
 	want   fetch.Want
-	log    log.LogID
 	ticket log.Ticket // of a seek under way
 	seeks  int        // that were made for this request
+	partSeen
+}
+
+// partSeen is what was found of a partition when it was last looked at.
+type partSeen struct {
+	log    log.LogID
 	code   wire.Code
 	high   core.Offset
 	stable core.Offset
@@ -233,7 +239,7 @@ func (t *fetchTask) Advance(b *Broker, now core.Now, out *core.Out) bool {
 // batch is sent however large it is, or a consumer could never get past it (KIP-74).
 func (t *fetchTask) look(b *Broker, now core.Now, p *fetchPart, left int64, first bool, out *core.Out) {
 	w := &p.want
-	*p = fetchPart{want: *w, ticket: p.ticket, seeks: p.seeks, log: log.NoLog, high: -1, stable: -1, start: -1, leader: core.NoNode}
+	p.partSeen = partSeen{log: log.NoLog, high: -1, stable: -1, start: -1, leader: core.NoNode}
 	h, code := b.parts.find(w.Topic, w.ID, !w.ID.IsZero(), w.Partition)
 	if h != nil {
 		p.log = h.log
