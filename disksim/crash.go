@@ -16,6 +16,7 @@ func (d *Disk) Crash(power bool) {
 		d.idle = append(d.idle, uint32(i))
 	}
 	clear(d.handles)
+	d.near = [nearFiles]*handle{}
 	for _, n := range d.inodes {
 		n.opens = 0
 	}

@@ -118,6 +118,7 @@ const (
 	sectorBytes  = 512
 	pageSectors  = pageBytes / sectorBytes
 	fileBytesMax = 1 << 31
+	nearFiles    = 64
 )
 
 type page [pageBytes]byte
@@ -164,8 +165,9 @@ type change struct {
 // handle is an open file.
 type handle struct {
 	node   *inode
-	aimed  bool       // its path holds the weather's aim
-	path   string     // as it was opened
+	aimed  bool   // its path holds the weather's aim
+	path   string // as it was opened
+	id     core.FileID
 	err    core.Errno // of its Open
 	ready  core.Time  // when the Open is carried out
 	last   core.Time  // when the last write or truncate is
@@ -174,17 +176,16 @@ type handle struct {
 
 // op is one operation on its way.
 type op struct {
-	gen    uint16
-	used   bool
-	early  bool // a sync that covers what had been written when it was given
-	fate   core.Errno
-	odd    bool // a misdirected read or write
-	at     core.Time
-	seq    uint64
-	sum    uint64
-	e      core.Effect
-	h      *handle
-	result core.Event // of what was decided when it was given
+	gen   uint16
+	used  bool
+	early bool // a sync that covers what had been written when it was given
+	fate  core.Errno
+	odd   bool // a misdirected read or write
+	at    core.Time
+	seq   uint64
+	sum   uint64
+	e     core.Effect
+	h     *handle
 }
 
 // Disk is the disk of one node.
@@ -203,6 +204,7 @@ type Disk struct {
 	inodes  []*inode
 	Pages   *Pages                  // that nobody uses; may be shared with disks that do not run at one time
 	handles map[core.FileID]*handle // look-up only
+	near    [nearFiles]*handle      // some of handles: those used last, by the lowest bits of their ids
 	ops     []op
 	idle    []uint32
 	seq     uint64

@@ -48,12 +48,12 @@ func (d *Disk) Do(e *core.Effect, sum uint64) {
 func (d *Disk) handleOf(e *core.Effect) *handle {
 	switch e.Kind {
 	case core.Open:
-		h := &handle{}
-		h.aimed, h.path = d.Weather.Aim != "" && d.Weather.aims(string(e.Data)), string(e.Data)
+		h := &handle{id: e.File, path: string(e.Data)}
+		h.aimed = d.Weather.aims(h.path)
 		if _, dup := d.handles[e.File]; dup || e.File == 0 {
 			d.env.Broken(d.id, "opens a file id that is in use")
 		}
-		d.handles[e.File] = h
+		d.handles[e.File], d.near[e.File%nearFiles] = h, h
 		return h
 	case core.CloseFile, core.Write, core.Sync, core.Read, core.Truncate, core.Allocate:
 	case core.DoWork:
@@ -63,12 +63,26 @@ func (d *Disk) handleOf(e *core.Effect) *handle {
 	default:
 		return nil
 	}
-	h := d.handles[e.File]
+	h := d.openAs(e.File)
 	if h == nil {
 		return &handle{err: core.Invalid}
 	}
 	if e.Kind == core.CloseFile {
 		delete(d.handles, e.File)
+		d.near[e.File%nearFiles] = nil
+	}
+	return h
+}
+
+// openAs finds an open file; nil: nothing is open as that.
+func (d *Disk) openAs(f core.FileID) *handle {
+	near := &d.near[f%nearFiles]
+	if h := *near; h != nil && h.id == f {
+		return h
+	}
+	h := d.handles[f]
+	if h != nil {
+		*near = h
 	}
 	return h
 }
@@ -224,7 +238,7 @@ func (d *Disk) carryOut(o *op, ev *core.Event) {
 			return
 		}
 		if o.e.Kind == core.Open {
-			o.h.node, ev.Err = d.open(string(o.e.Data), core.OpenMode(o.e.Len))
+			o.h.node, ev.Err = d.open(o.h.path, core.OpenMode(o.e.Len))
 			if o.h.err = ev.Err; ev.Err == core.OK {
 				ev.N = o.h.node.size
 			}
@@ -378,7 +392,7 @@ func (d *Disk) elsewhere(n *inode) int64 {
 
 // ReadRange fills dst from an open file, for SendRange.
 func (d *Disk) ReadRange(f core.FileID, off int64, dst []byte) bool {
-	h := d.handles[f]
+	h := d.openAs(f)
 	if h == nil || h.node == nil || h.err != core.OK || off < 0 || off+int64(len(dst)) > h.node.size {
 		return false
 	}

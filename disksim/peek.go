@@ -43,7 +43,7 @@ func (d *Disk) Wipe() {
 
 // PathOf is the path of an open file; false if nothing has that name any more, or another file has.
 func (d *Disk) PathOf(f core.FileID) (string, bool) {
-	h := d.handles[f]
+	h := d.openAs(f)
 	if h == nil || h.node == nil || d.lookup(h.node.path) != h.node {
 		return "", false
 	}
