@@ -30,15 +30,20 @@ func mix(a, b uint64) uint64 {
 type Keyed struct {
 	seed uint64
 	// An open-addressed table of counters; keys are never 0 because sites are not.
-	keys   []uint64
-	counts []uint32
-	used   int
-	Draws  uint64
+	table []counted
+	used  int
+	Draws uint64
+}
+
+// counted is how often a site has drawn for an entity.
+type counted struct {
+	key   uint64
+	count uint32
 }
 
 // NewKeyed makes the choices of a seed.
 func NewKeyed(seed uint64) *Keyed {
-	return &Keyed{seed: mix(seed+mixC, mixB), keys: make([]uint64, 1024), counts: make([]uint32, 1024)}
+	return &Keyed{seed: mix(seed+mixC, mixB), table: make([]counted, 1024)}
 }
 
 // Choose draws.
@@ -55,38 +60,37 @@ func (t *Keyed) Choose(site uint8, entity, n uint64) uint64 {
 }
 
 func (t *Keyed) next(key, h uint64) uint32 {
-	mask := uint64(len(t.keys) - 1)
-	i := h & mask
-	for t.keys[i] != key {
-		if t.keys[i] == 0 {
-			if t.used*2 >= len(t.keys) {
+	mask := uint64(len(t.table) - 1)
+	for i := h & mask; ; i = (i + 1) & mask {
+		c := &t.table[i]
+		if c.key == 0 {
+			if t.used*2 >= len(t.table) {
 				t.grow()
 				return t.next(key, h)
 			}
-			t.keys[i] = key
+			c.key = key
 			t.used++
-			break
 		}
-		i = (i + 1) & mask
+		if c.key == key {
+			c.count++
+			return c.count - 1
+		}
 	}
-	k := t.counts[i]
-	t.counts[i]++
-	return k
 }
 
 func (t *Keyed) grow() {
-	keys, counts := t.keys, t.counts
-	t.keys, t.counts = make([]uint64, 2*len(keys)), make([]uint32, 2*len(keys))
-	mask := uint64(len(t.keys) - 1)
-	for j, key := range keys {
-		if key == 0 {
+	old := t.table
+	t.table = make([]counted, 2*len(old))
+	mask := uint64(len(t.table) - 1)
+	for _, c := range old {
+		if c.key == 0 {
 			continue
 		}
-		i := mix(t.seed^key, mixB) & mask
-		for t.keys[i] != 0 {
+		i := mix(t.seed^c.key, mixB) & mask
+		for t.table[i].key != 0 {
 			i = (i + 1) & mask
 		}
-		t.keys[i], t.counts[i] = key, counts[j]
+		t.table[i] = c
 	}
 }
 
