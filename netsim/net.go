@@ -140,6 +140,9 @@ func (n *Net) Cut(from, to int, until core.Time) { n.cuts[from*len(n.nodes)+to] 
 
 func (n *Net) cut(from, to int) core.Time { return n.cuts[from*len(n.nodes)+to] }
 
+// Held is until when whatever travels from one node to another is held back: for those who look at a run.
+func (n *Net) Held(from, to int) core.Time { return n.cut(from, to) }
+
 // door is a cut of the connections to one port alone.
 type door struct {
 	from, to int

@@ -174,8 +174,10 @@ func (w *World) begin(i int) {
 	n := w.Nodes[f.Node]
 	w.tracef("fault %s node=%d for=%dms p=%d", f.Kind, f.Node, f.For.Millis(), f.P)
 	power := f.Q&1 == 1
+	w.Rec.row(RowFault, f.Node, int64(i), 0, "")
 	if f.Kind.planned() {
 		w.clusterFault(f)
+		w.Rec.cuts()
 		return
 	}
 	if w.crashFault(n, f) {
@@ -208,6 +210,7 @@ func (w *World) begin(i int) {
 				w.Net.Cut(f.Node, other, w.now+f.For)
 			}
 		}
+		w.Rec.cuts()
 		return
 	}
 	w.Counts[f.Kind]++
@@ -283,6 +286,7 @@ func (w *World) end(i int) {
 		if a == i {
 			w.active = append(w.active[:k], w.active[k+1:]...)
 			w.weather()
+			w.Rec.row(RowFaultEnd, w.plan[i].Node, int64(i), 0, "")
 			return
 		}
 	}
@@ -304,6 +308,7 @@ func (w *World) clockFault(n *Node, f *Fault) {
 			w.schedule(f.Node, n)
 		}
 	}
+	w.Rec.lookNow(f.Node)
 }
 
 // weather makes the network's and the disks' weather from the base and the faults in force.
@@ -386,5 +391,6 @@ func (w *World) Heal() {
 		if n.State == Paused {
 			w.resume(i)
 		}
+		w.Rec.lookNow(i)
 	}
 }

@@ -404,6 +404,7 @@ func (r *run) lookImage(at int, n *Node, v *clusterNode, img *image.Image) {
 			if r.w.Trace != nil {
 				r.w.tracef("metadata below %d: %s-%d: %s; fenced %v", img.End(), t.Name, p.ID, reg, fenced)
 			}
+			r.w.Rec.registered(t, p)
 			x.Registered(reg, fenced, stopping)
 			r.judged(x.Found())
 		}

@@ -27,6 +27,7 @@ type Oracle struct {
 	Forgetful  bool                                                                // the metadata's own log was damaged: what it said of topics may be lost
 	Writer     func(at core.TopicPartition, offset int64) (node int32, known bool) // who led when the record at an offset was taken
 	OnSkip     func(at core.TopicPartition, from int64)                            // a reader went past an offset of a damaged log
+	rec        *Recording
 	Acked      int
 	Read       int
 	polls      []poll
@@ -151,6 +152,7 @@ func (o *Oracle) Sent(producer int, topic string, now core.Time) uint64 {
 	s := &o.senders[producer]
 	s.sent = append(s.sent, sent{log: -1, offset: -1, invoke: now})
 	s.topic = append(s.topic, topic)
+	o.rec.sent(uint64(producer)<<32|uint64(len(s.sent)-1), topic)
 	return uint64(producer)<<32 | uint64(len(s.sent)-1)
 }
 
@@ -163,6 +165,7 @@ func (o *Oracle) Resolved(id uint64, at core.TopicPartition, offset int64, f fat
 		return
 	}
 	r.fate, r.settle = f, now
+	o.rec.resolved(id, at, offset, f)
 	if f == didNot && r.seen {
 		o.fail("I27", "record %s was refused for good and yet it was read", name(id))
 	}
@@ -271,6 +274,7 @@ func (o *Oracle) Repositioned(r int, at core.TopicPartition) {
 // Got says that a reader was given a record.
 func (o *Oracle) Got(r int, at core.TopicPartition, offset int64, id uint64, now core.Time) {
 	o.Read++
+	o.rec.got(at, offset, id)
 	if id>>32 >= uint64(len(o.senders)) || uint64(uint32(id)) >= uint64(len(o.senders[id>>32].sent)) {
 		o.fail("I06", "%s-%d offset %d holds record %s, which nobody sent", at.Topic, at.Partition, offset, name(id))
 		return

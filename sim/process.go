@@ -17,6 +17,9 @@ func (w *World) carryOut(node int, n *Node, e *core.Effect) {
 	if w.Trace != nil {
 		w.traceEffect(n, e)
 	}
+	if w.Rec != nil {
+		w.Rec.effect(node, e)
+	}
 	switch e.Kind {
 	case core.Send, core.SendRange:
 		if w.OnSend != nil && n.Broker {
@@ -71,6 +74,7 @@ func (w *World) start(node int) {
 		}
 	}
 	w.tracef("%s starts, life %d", n.Name, n.Life)
+	w.Rec.row(RowStarts, node, int64(n.Life), 0, "")
 	w.Step(node, &core.Event{Kind: core.Boot, Data: info.Append(nil)})
 }
 
@@ -92,6 +96,7 @@ func (w *World) Crash(node int, power bool) {
 		w.Counts[Kill]++
 	}
 	w.tracef("%s crashes, power lost: %v", n.Name, power)
+	w.Rec.crashed(node, power)
 	if n.Broker && !n.ready {
 		w.Counts[CrashInRecovery]++
 	}
@@ -111,6 +116,7 @@ func (w *World) fall(node int, power bool) {
 	n.Machine = nil
 	n.inbox = n.inbox[:0]
 	n.crashIn, n.crashSyncs, n.crashDue = -1, -1, false
+	w.Rec.fell(node)
 	w.Net.At(w.now)
 	w.Net.Down(node, power)
 	n.Disk.At(w.now)
@@ -131,6 +137,7 @@ func (w *World) restart(node int) {
 // exited is a machine's own end.
 func (w *World) exited(node int, n *Node, code int64) {
 	w.tracef("%s exits with %d; last note: %s", n.Name, code, n.lastNote)
+	w.Rec.row(RowExits, node, code, 0, n.lastNote)
 	asked := n.stopping
 	w.fall(node, false)
 	if code == 0 && asked {
@@ -154,6 +161,7 @@ func (w *World) pause(node int, span core.Time) {
 	w.Counts[PauseProcess]++
 	w.tracef("%s is paused for %d ms", n.Name, span.Millis())
 	n.State = Paused
+	w.Rec.row(RowPaused, node, int64(span), 0, "")
 	w.push(w.now+span, itemResume, node, uint64(n.Life))
 }
 
@@ -161,6 +169,7 @@ func (w *World) resume(node int) {
 	n := w.Nodes[node]
 	n.State = Up
 	w.tracef("%s goes on", n.Name)
+	w.Rec.row(RowResumed, node, 0, 0, "")
 	for _, ev := range n.inbox {
 		w.queue = append(w.queue, delivery{node: int16(node), life: n.Life, ev: ev})
 	}
@@ -178,6 +187,7 @@ func (w *World) Stop(node int) {
 	}
 	w.tracef("%s is asked to stop", n.Name)
 	n.stopping = true
+	w.Rec.row(RowStopAsked, node, 0, 0, "")
 	w.push(w.now+core.Minute, itemStopped, node, uint64(n.Life))
 	w.queue = append(w.queue, delivery{node: int16(node), life: n.Life, ev: core.Event{Kind: core.Tick, Err: core.Stopping}})
 }

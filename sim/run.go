@@ -20,8 +20,9 @@ type Options struct {
 	Profile  string // the name of a fault set, or empty: drawn
 	Nodes    [2]int // how many nodes the cluster has: from, to; 0 is 1
 	Trace    *Trace
-	Choices  Chooser // instead of the seed's own
-	Memory   *Memory // of runs before; not shared by runs at one time
+	Choices  Chooser    // instead of the seed's own
+	Memory   *Memory    // of runs before; not shared by runs at one time
+	Record   *Recording // to be filled; nil: the run is not recorded
 	Broker   func() core.Machine
 	Pure     core.Pure
 }
@@ -135,10 +136,13 @@ func Run(seed uint64, opt Options) Result {
 		r.w.Hash.Add(uint64(r.cfg.Workload), 0)
 	}
 	r.w.Trace = opt.Trace
+	r.w.record(opt.Record)
+	r.oracle.rec = opt.Record
 	r.w.Debug = r.cfg.Debug
 	r.oracle.OnSkip = r.skipped
 	r.startProbes()
 	r.build()
+	opt.Record.nodesKnown(r.cfg.topology.roles)
 	r.w.OnPhase = r.phase
 	r.w.OnExit = r.exited
 	r.w.OnFind, r.w.OnCrash, r.w.OnWipe = r.find, r.admit, r.mayWipe
@@ -361,6 +365,7 @@ func (r *run) phase(p uint64) {
 	}
 	if p == phaseHealed {
 		w.tracef("healed")
+		w.Rec.row(RowHealed, -1, 0, 0, "")
 		w.Heal()
 		r.stage, r.calmFrom, r.stageAt = stageCalm, w.now, w.now
 		r.mend()
@@ -408,6 +413,7 @@ func (r *run) phase(p uint64) {
 
 func (r *run) enter(s stage) {
 	r.w.tracef("stage %d", s)
+	r.w.Rec.row(RowStage, -1, int64(s), 0, "")
 	r.stage, r.stageAt = s, r.w.now
 	if s == stageDone {
 		r.w.q.list = r.w.q.list[:0]
@@ -605,6 +611,7 @@ func (r *run) result(seed uint64) Result {
 	if w.Failure != nil && (r.cfg.topology.ledger || r.cfg.topology.wipes) {
 		w.Failure.Text += "; " + r.ledger.String()
 	}
+	w.Rec.ended(&r.cfg)
 	marks := new(core.Marks)
 	*marks = w.Marks // a pointer into the world would keep all of it alive as long as its result
 	res := Result{Seed: seed, Set: r.cfg.Set, Failure: w.Failure, Hash: w.Hash, Events: w.Events, Steps: w.Steps, Acked: r.oracle.Acked,

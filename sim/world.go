@@ -107,6 +107,7 @@ type World struct {
 	Steps      uint64
 	Debug      bool // verify that nobody touches what was given away
 	Trace      *Trace
+	Rec        *Recording // nil: the run is not recorded
 	Failure    *Failure
 	OnExit     func(node int, code int64) // after a machine's own exit
 	OnPhase    func(phase uint64)
@@ -189,6 +190,7 @@ func (w *World) Fail(rule, text string) {
 	if w.Failure == nil {
 		w.Failure = &Failure{Rule: rule, Text: text, Step: w.Steps, At: w.now}
 		w.tracef("FAIL %s: %s", rule, text)
+		w.Rec.broken(rule, text)
 	}
 }
 
@@ -334,6 +336,9 @@ func (w *World) Step(node int, ev *core.Event) {
 	if w.Trace != nil {
 		w.traceEvent(n, ev)
 	}
+	if w.Rec != nil {
+		w.Rec.eventBefore(node, ev)
+	}
 	n.out.Reset()
 	n.out.Marks = &w.Marks
 	n.Machine.Step(n.clock(w.now), ev, &n.out)
@@ -345,6 +350,9 @@ func (w *World) Step(node int, ev *core.Event) {
 		if w.OnStep != nil && (worked || w.LookAlways) {
 			w.OnStep(n)
 		}
+	}
+	if w.Rec != nil {
+		w.Rec.stepped(node)
 	}
 	n.Disk.At(w.now)
 	w.Net.At(w.now)
