@@ -29,7 +29,7 @@ func newSimCommand() *cobra.Command {
 		Long: `Runs the broker and its clients, unchanged, on a simulated network, disk and clock that fail by seed: crashes
 at any instant, lost and torn writes, failed syncs, cut connections, jumping clocks. One seed is one run, and replays.`,
 	}
-	cmd.AddCommand(newSimRunCommand(), newSimReplayCommand())
+	cmd.AddCommand(newSimRunCommand(), newSimReplayCommand(), newSimTraceCommand())
 	return cmd
 }
 

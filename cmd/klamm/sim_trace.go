@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"klamm/sim"
+)
+
+// traceOptions say what of a run is shown, as text.
+type traceOptions struct {
+	seed                      uint64
+	profile, nodes, workload  string
+	html                      string
+	node, kind, part, find    string
+	from, to                  uint64
+	detail, state, everything bool
+}
+
+func newSimTraceCommand() *cobra.Command {
+	var o traceOptions
+	cmd := &cobra.Command{
+		Use:   "trace",
+		Short: "Run one seed and show it: as text, or as one HTML page",
+		Long: `Runs one seed, records what every node was given and asked for, and shows it. With --html it writes one page that
+needs nothing else: no server, no network. Without, it prints lines; what is printed can be cut down to a node, a kind, a
+partition, a word or a range of steps. docs/trace.md says what everything means.`,
+		Example: `  klamm sim trace --seed 42 --nodes 3 --html run.html
+  klamm sim trace --seed 42 --nodes 3 --partition t0-1 --from 12000
+  klamm sim trace --seed 42 --kind fault`,
+		Args: cobra.NoArgs,
+	}
+	f := cmd.Flags()
+	f.Uint64Var(&o.seed, "seed", 0, "the seed")
+	f.StringVar(&o.profile, "profile", "", "the set of faults, as it was given to sim run")
+	f.StringVar(&o.nodes, "nodes", "1", nodesHelp+", as it was given to sim run")
+	f.StringVar(&o.workload, "workload", "mixed", "as it was given to sim run")
+	f.StringVar(&o.html, "html", "", "write the page to this file and print the verdict alone")
+	f.StringVar(&o.node, "node", "", "only what befell this node")
+	f.StringVar(&o.kind, "kind", "", "only "+strings.Join(traceKinds[:], ", "))
+	f.StringVar(&o.part, "partition", "", "only what names this partition, such as t0-1")
+	f.StringVar(&o.find, "find", "", "only lines with this text")
+	f.Uint64Var(&o.from, "from", 0, "the first step")
+	f.Uint64Var(&o.to, "to", 1<<62, "the last step")
+	f.BoolVar(&o.detail, "detail", false, "all fields of each message")
+	f.BoolVar(&o.everything, "all", false, "also what is many and says little: reads and writes of files, reads of clients")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		opt, err := simOptions(o.profile, o.nodes, o.workload)
+		if err != nil {
+			return err
+		}
+		var rec sim.Recording
+		opt.Record = &rec
+		r := sim.RunSafe(o.seed, opt)
+		if o.kind != "" && !knownKind(o.kind) {
+			return usagef("--kind %s: none of %v", o.kind, traceKinds)
+		}
+		t := newTrace(&o, &r, &rec)
+		w := cmd.OutOrStdout()
+		if o.html != "" {
+			page, err := t.page()
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(o.html, page, 0o644); err != nil {
+				return err
+			}
+			fmt.Fprintf(w, "wrote %s: %d bytes, %d steps, %d events\n", o.html, len(page), r.Steps, t.events())
+		} else {
+			t.print(w)
+		}
+		t.printVerdict(w)
+		if r.Failure != nil {
+			return errSilent
+		}
+		return nil
+	}
+	return cmd
+}
+
+func knownKind(s string) bool {
+	for _, k := range traceKinds {
+		if k == s {
+			return true
+		}
+	}
+	return false
+}
+
+// trace is one recorded run and what was made of it.
+type trace struct {
+	o     *traceOptions
+	r     *sim.Result
+	rec   *sim.Recording
+	pins  []pin
+	title string
+}
+
+func newTrace(o *traceOptions, r *sim.Result, rec *sim.Recording) *trace {
+	t := &trace{o: o, r: r, rec: rec, title: "seed " + strconv.FormatUint(o.seed, 10)}
+	if o.nodes != "1" {
+		t.title += ", " + o.nodes + " nodes"
+	}
+	t.title += ", workload " + o.workload
+	if o.profile != "" {
+		t.title += ", faults " + o.profile
+	}
+	if r.Failure != nil {
+		t.pins = pinned(rec, r.Failure)
+	}
+	return t
+}
+
+// events is how many things the recording tells: rows, both ends of each message, what clients did, what changed.
+func (t *trace) events() int {
+	n := len(t.rec.Rows) + len(t.rec.Frames) + len(t.rec.Deeds) + len(t.rec.Changes)
+	for i := range t.rec.Frames {
+		if t.rec.Frames[i].Got.Came() {
+			n++
+		}
+	}
+	return n
+}
+
+// command is how this run is run again.
+func (t *trace) command() string {
+	s := "klamm sim trace --seed " + strconv.FormatUint(t.o.seed, 10)
+	if t.o.nodes != "1" {
+		s += " --nodes " + t.o.nodes
+	}
+	if t.o.profile != "" {
+		s += " --profile " + t.o.profile
+	}
+	if t.o.workload != "mixed" {
+		s += " --workload " + t.o.workload
+	}
+	return s
+}
