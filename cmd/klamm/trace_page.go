@@ -136,7 +136,7 @@ func (t *trace) page() ([]byte, error) {
 		return nil, err
 	}
 	files := map[string]string{}
-	for _, name := range []string{"page.html", "page.css", "data.js", "draw.js", "lanes.js", "panel.js", "main.js"} {
+	for _, name := range []string{"page.html", "page.css", "data.js", "lanes.js", "draw.js", "marks.js", "panel.js", "main.js"} {
 		b, err := pageFiles.ReadFile("page/" + name)
 		if err != nil {
 			return nil, err
@@ -147,7 +147,7 @@ func (t *trace) page() ([]byte, error) {
 	for _, x := range []struct{ mark, text string }{
 		{"{{title}}", html.EscapeString(t.title)}, {"{{style}}", files["page.css"]}, {"{{meta}}", string(head)}, {"{{columns}}", pack(c.data)},
 		{"{{titles}}", pack([]byte(texts.String()))}, {"{{details}}", strings.Join(details, "\n")},
-		{"{{program}}", files["data.js"] + files["lanes.js"] + files["draw.js"] + files["panel.js"] + files["main.js"]},
+		{"{{program}}", files["data.js"] + files["lanes.js"] + files["draw.js"] + files["marks.js"] + files["panel.js"] + files["main.js"]},
 	} {
 		before, after, _ := strings.Cut(out, x.mark)
 		out = before + x.text + after
