@@ -63,7 +63,7 @@ const (
 
 // Of a log.
 const (
-	LogRole Field = iota // 0 none, 1 offline, 2 follows, 3 leads
+	LogRole Field = iota
 	LogEpoch
 	LogStart
 	LogEnd
@@ -76,9 +76,9 @@ const (
 	LogFields
 )
 
-// The roles of a log.
+// The roles of a log. Of one that loads nothing else is known.
 const (
-	LogNone int64 = iota
+	LogLoads int64 = iota
 	LogOffline
 	LogFollows
 	LogLeads
@@ -308,6 +308,9 @@ func (rec *Recording) lookLogs(node int, n *Node, m member, s *log.Store) {
 		role, epoch, isr, asked, least := LogFollows, int64(l.Epoch()), Name(0), Name(0), int64(0)
 		lead := m.Leading(id)
 		switch {
+		case !l.Online() && l.Offline() == "":
+			rec.see(x, node, SubjectLog, x.name, LogLoads, -1, -1, -1, -1, -1, -1, 0, 0, 0)
+			continue
 		case !l.Online():
 			role = LogOffline
 		case lead != nil:

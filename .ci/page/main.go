@@ -219,7 +219,7 @@ func use(b *browser) error {
 
 // clickMessage clicks on an arrow and looks whether it is decoded.
 func clickMessage(b *browser) error {
-	if _, err := b.eval("(() => { const s = Math.floor(M.steps / 2); view.axis === 'step' || toggleAxis(); moveTo(s); setView(s - 40, s + 40); tracks.scrollTop = 0; draw(); })()"); err != nil {
+	if _, err := b.eval("(() => { const s = C.frameSentStep[C.frameSentStep.length >> 1]; view.axis === 'step' || toggleAxis(); moveTo(s); setView(s - 40, s + 40); tracks.scrollTop = 0; draw(); })()"); err != nil {
 		return err
 	}
 	time.Sleep(100 * time.Millisecond)

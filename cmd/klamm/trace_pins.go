@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -20,7 +21,7 @@ type pin struct {
 }
 
 // pinsMax bounds what is pinned to a verdict.
-const pinsMax = 24
+const pinsMax = 20
 
 // verdict is what a rule's sentence speaks of.
 type verdict struct {
@@ -31,6 +32,7 @@ type verdict struct {
 	records    []uint64
 	nodes      []int
 	subjects   []string // groups and transactional ids
+	end        sim.Moment
 	pins       []pin
 }
 
@@ -39,18 +41,20 @@ var (
 	numberWord  = regexp.MustCompile(`\b\d+\b`)
 	nodeWord    = regexp.MustCompile(`\b(?:node|broker|replica|leader|voter|candidate) (\d+)\b`)
 	brokerWord  = regexp.MustCompile(`\bbroker(\d+)\b`)
+	belowWord   = regexp.MustCompile(`\bbelow (\d+)\b`)
+	otherWord   = regexp.MustCompile(`\b(?:epoch|min|version|life|generation|by|stage|ledger:.*|key|correlation|stayed at \d+ for) \d+\b|\[[^\]]*\]|\b\d+ (?:in-sync|are asked|losses|refused|ms|bytes|steps|of)\b|; ledger:.*`)
 	anyPartWord = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9._]*-\d+`)
 )
 
 // pinned finds the events that a failure speaks of.
 func pinned(rec *sim.Recording, f *sim.Failure) []pin {
-	v := verdict{rec: rec, text: f.Text}
+	v := verdict{rec: rec, text: f.Text, end: sim.Moment{Step: f.Step, At: f.At}}
 	v.parse()
-	v.add(sim.Moment{Step: f.Step, At: f.At}, v.breaker(), 0, "%s is broken: %s", f.Rule, f.Text)
 	v.deeds()
 	v.logs()
 	v.coordinators()
-	v.lives(f)
+	v.lives()
+	v.add(v.end, v.breaker(), 0, "here %s is found broken", f.Rule)
 	return v.chosen()
 }
 
@@ -89,10 +93,17 @@ func (v *verdict) parse() {
 		}
 		rest = re.ReplaceAllString(rest, " ")
 	}
-	for _, s := range numberWord.FindAllString(rest, -1) {
-		if n, err := strconv.ParseInt(s, 10, 64); err == nil && n < 1<<31 && !slices.Contains(v.offsets, n) {
-			v.offsets = append(v.offsets, n)
+	rest = otherWord.ReplaceAllString(rest, " ")
+	add := func(text string, less int64) {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= less && n < 1<<31 && !slices.Contains(v.offsets, n-less) {
+			v.offsets = append(v.offsets, n-less)
 		}
+	}
+	for _, m := range belowWord.FindAllStringSubmatch(rest, -1) { // what is below an offset ends with the one before
+		add(m[1], 1)
+	}
+	for _, s := range numberWord.FindAllString(belowWord.ReplaceAllString(rest, " "), -1) {
+		add(s, 0)
 	}
 }
 
@@ -118,6 +129,7 @@ var outcomeWords = [...]string{"and the run ended before it was known", "and was
 
 // deeds pins what clients did with the records, and at the offsets, that the sentence names.
 func (v *verdict) deeds() {
+	reads := map[uint64]int{}
 	for i := range v.rec.Deeds {
 		d := &v.rec.Deeds[i]
 		where := v.rec.Names[d.Topic] + "-" + strconv.Itoa(int(d.Partition))
@@ -133,9 +145,12 @@ func (v *verdict) deeds() {
 		}
 		switch {
 		case d.Kind == sim.DeedRead:
-			v.add(d.Settled, int(d.Node), rank+1, "%s reads record %s at offset %d of %s", v.rec.Nodes[d.Node].Name, name, d.Offset, where)
+			if reads[d.Record]++; reads[d.Record] > 1 && !named {
+				continue
+			}
+			v.add(d.Settled, int(d.Node), rank+2, "%s reads record %s at offset %d of %s", v.rec.Nodes[d.Node].Name, name, d.Offset, where)
 		case d.Settled.Came() && d.Offset >= 0:
-			v.add(d.Asked, int(d.Node), rank+2, "%s sends record %s to %s", v.rec.Nodes[d.Node].Name, name, v.rec.Names[d.Topic])
+			v.add(d.Asked, int(d.Node), rank+3, "%s sends record %s to %s", v.rec.Nodes[d.Node].Name, name, v.rec.Names[d.Topic])
 			v.add(d.Settled, int(d.Node), rank, "%s is told that record %s stands at offset %d of %s", v.rec.Nodes[d.Node].Name, name, d.Offset, where)
 		default:
 			v.add(d.Asked, int(d.Node), rank, "%s sends record %s to %s, %s", v.rec.Nodes[d.Node].Name, name, v.rec.Names[d.Topic], outcomeWords[d.Outcome])
@@ -143,56 +158,112 @@ func (v *verdict) deeds() {
 	}
 }
 
-// logs pins what befell the copies of the partitions that the sentence names: who led, what was cut, where the high watermark fell.
+// copySeen is what is known of one copy of a partition while the changes are walked.
+type copySeen struct {
+	values [sim.LogFields]int64
+	end    int64 // when its log was last online
+	life   int   // of its process; of the last end
+	endOf  int
+}
+
+// logs pins what befell the copies of the partitions that the sentence names: who led, what was cut, when what it names was
+// committed; and what each copy was like in the end.
 func (v *verdict) logs() {
-	if len(v.partitions) == 0 {
-		return
-	}
-	values := map[int32]*[16]int64{}
+	copies := map[int32]*copySeen{}
+	var order []int32
+	committed := map[int64]bool{}
+	lives := make([]int, len(v.rec.Nodes))
 	for _, c := range v.rec.Changes {
 		s := v.rec.Subjects[c.Subject]
-		name := v.rec.Names[s.Name]
-		if s.Kind != sim.SubjectLog || !slices.Contains(v.partitions, name) {
+		if s.Kind == sim.SubjectNode && c.Field == sim.NodeLife {
+			lives[s.Node] = int(c.Value)
+		}
+		if s.Kind != sim.SubjectLog || !slices.Contains(v.partitions, v.rec.Names[s.Name]) {
 			continue
 		}
-		was := values[c.Subject]
-		if was == nil {
-			was = &[16]int64{}
-			for f := range was {
-				was[f] = -1
-			}
-			values[c.Subject] = was
+		x := copies[c.Subject]
+		if x == nil {
+			x = &copySeen{end: -1}
+			copies[c.Subject], order = x, append(order, c.Subject)
 		}
-		v.logChanged(c, int(s.Node), name, was)
-		was[c.Field] = c.Value
+		x.life = lives[s.Node]
+		v.logChanged(c, int(s.Node), v.rec.Names[s.Name], x, committed)
+		x.values[c.Field] = c.Value
 	}
+	v.registrations()
+	for _, i := range order {
+		v.copyAtEnd(v.rec.Subjects[i], copies[i])
+	}
+}
+
+// registrations pins when the metadata said something else of a partition that the sentence names.
+func (v *verdict) registrations() {
+	last := map[string]string{}
 	for i := range v.rec.Rows {
 		r := &v.rec.Rows[i]
-		if r.Kind == sim.RowRegistered {
-			if name, isr, _ := strings.Cut(v.rec.Names[r.Text], " "); slices.Contains(v.partitions, name) {
-				v.add(r.Moment, -1, 5, "the metadata say of %s: leader %d in epoch %d, %s", name, r.A, r.B, isr)
-			}
+		if r.Kind != sim.RowRegistered {
+			continue
+		}
+		name, isr, _ := strings.Cut(v.rec.Names[r.Text], " ")
+		if text := fmt.Sprintf("leader %d in epoch %d, %s", r.A, r.B, isr); slices.Contains(v.partitions, name) && text != last[name] {
+			last[name] = text
+			v.add(r.Moment, -1, 3, "the metadata say of %s: %s", name, text)
 		}
 	}
 }
 
-func (v *verdict) logChanged(c sim.Change, node int, name string, was *[16]int64) {
-	who, old := v.rec.Nodes[node].Name, was[c.Field]
-	crosses := func(to, from int64) bool { // something that the sentence names is at stake
-		return slices.ContainsFunc(v.offsets, func(o int64) bool { return to <= o && o <= from })
+// copyAtEnd pins what a copy was like when the rule broke.
+func (v *verdict) copyAtEnd(s sim.Subject, x *copySeen) {
+	who, name := v.rec.Nodes[s.Node].Name, v.rec.Names[s.Name]
+	switch role := x.values[sim.LogRole]; role {
+	case sim.Vanished:
+		v.add(v.end, int(s.Node), 1, "at that step %s is down or has no copy of %s", who, name)
+	case sim.LogLoads:
+		v.add(v.end, int(s.Node), 1, "at that step %s loads its copy of %s", who, name)
+	default:
+		text := fmt.Sprintf("at that step %s has %s as %s in epoch %d: log %d to %d, high watermark %d", who, name, logRoles[role], x.values[sim.LogEpoch],
+			x.values[sim.LogStart], x.values[sim.LogEnd], x.values[sim.LogHigh])
+		if role == sim.LogLeads && x.values[sim.LogISR] > 0 {
+			text += ", ISR " + v.rec.Names[x.values[sim.LogISR]]
+		}
+		v.add(v.end, int(s.Node), 0, "%s", text)
 	}
+}
+
+// crosses reports whether the sentence names an offset in [from, to).
+func (v *verdict) crosses(from, to int64) bool {
+	return slices.ContainsFunc(v.offsets, func(o int64) bool { return from <= o && o < to })
+}
+
+func (v *verdict) logChanged(c sim.Change, node int, name string, x *copySeen, committed map[int64]bool) {
+	who, old := v.rec.Nodes[node].Name, x.values[c.Field]
 	switch c.Field {
 	case sim.LogEnd:
-		if c.Value < old && c.Value >= 0 {
+		if c.Value < 0 {
+			return
+		}
+		if was := x.end; c.Value < was {
 			rank := 4
-			if crosses(c.Value, old) {
+			if v.crosses(c.Value, was) {
 				rank = 1
 			}
-			v.add(c.Moment, node, rank, "%s cuts its log of %s from %d back to %d", who, name, old, c.Value)
+			if x.endOf != x.life {
+				v.add(c.Moment, node, rank, "%s comes back with a log of %s that ends at %d; it had ended at %d", who, name, c.Value, was)
+			} else {
+				v.add(c.Moment, node, rank, "%s cuts its log of %s from %d back to %d", who, name, was, c.Value)
+			}
 		}
+		x.end, x.endOf = c.Value, x.life
 	case sim.LogHigh:
-		if c.Value < old && was[sim.LogRole] >= sim.LogFollows {
-			v.add(c.Moment, node, 3, "the high watermark of %s at %s falls from %d to %d", name, who, old, c.Value)
+		var news []string
+		for _, o := range v.offsets {
+			if x.values[sim.LogRole] == sim.LogLeads && old <= o && o < c.Value && !committed[o] {
+				committed[o] = true
+				news = append(news, strconv.FormatInt(o, 10))
+			}
+		}
+		if len(news) > 0 {
+			v.add(c.Moment, node, 2, "%s, the leader, raises the high watermark of %s to %d: offset %s counts as committed", who, name, c.Value, strings.Join(news, " and "))
 		}
 	case sim.LogRole:
 		switch {
@@ -200,8 +271,12 @@ func (v *verdict) logChanged(c sim.Change, node int, name string, was *[16]int64
 			v.add(c.Moment, node, 3, "%s begins to lead %s", who, name)
 		case old == sim.LogLeads && c.Value >= 0:
 			v.add(c.Moment, node, 5, "%s leads %s no more", who, name)
-		case c.Value == sim.LogOffline && old != sim.LogOffline:
-			v.add(c.Moment, node, 4, "%s takes its copy of %s offline", who, name)
+		case c.Value == sim.LogOffline:
+			v.add(c.Moment, node, 2, "%s takes its copy of %s offline", who, name)
+		}
+	case sim.LogISR:
+		if c.Value > 0 && old > 0 && x.values[sim.LogRole] == sim.LogLeads {
+			v.add(c.Moment, node, 4, "%s, the leader of %s, has the ISR %s", who, name, v.rec.Names[c.Value])
 		}
 	}
 }
@@ -223,17 +298,21 @@ func (v *verdict) coordinators() {
 	}
 }
 
+// livesMax bounds the crashes and starts of one node that are pinned: the last ones.
+const livesMax = 3
+
 // lives pins crashes and starts of the nodes that are named or hold what is named, and what stood still at the end.
-func (v *verdict) lives(f *sim.Failure) {
+func (v *verdict) lives() {
 	involved := slices.Clone(v.nodes)
 	for _, p := range v.pins {
 		if p.node >= 0 && v.rec.Nodes[p.node].Broker && !slices.Contains(involved, p.node) {
 			involved = append(involved, p.node)
 		}
 	}
-	for i := range v.rec.Rows {
+	told := map[int16]int{}
+	for i := len(v.rec.Rows) - 1; i >= 0; i-- {
 		r := &v.rec.Rows[i]
-		if r.Node < 0 || !slices.Contains(involved, int(r.Node)) {
+		if r.Node < 0 || !slices.Contains(involved, int(r.Node)) || told[r.Node] == livesMax {
 			continue
 		}
 		who := v.rec.Nodes[r.Node].Name
@@ -245,8 +324,11 @@ func (v *verdict) lives(f *sim.Failure) {
 		case sim.RowExits:
 			v.add(r.Moment, int(r.Node), 5, "%s ends of its own with code %d", who, r.A)
 		case sim.RowReady:
-			v.add(r.Moment, int(r.Node), 6, "%s serves again, life %d", who, r.Life)
+			v.add(r.Moment, int(r.Node), 6, "%s serves, life %d", who, r.Life)
+		default:
+			continue
 		}
+		told[r.Node]++
 	}
 	for i := range v.rec.Rows {
 		if r := &v.rec.Rows[i]; r.Kind == sim.RowHealed {
@@ -258,17 +340,11 @@ func (v *verdict) lives(f *sim.Failure) {
 // chosen are the pins that matter most, in the order in which they happened; of two alike the later one.
 func (v *verdict) chosen() []pin {
 	slices.SortStableFunc(v.pins, func(a, b pin) int {
-		if a.rank != b.rank {
-			return a.rank - b.rank
-		}
-		return int(int64(b.Step) - int64(a.Step)) // the nearest to the end first
+		return cmp.Or(a.rank-b.rank, cmp.Compare(b.Step, a.Step)) // of a rank the nearest to the end first
 	})
 	list := v.pins[:min(len(v.pins), pinsMax)]
 	slices.SortStableFunc(list, func(a, b pin) int {
-		if a.Step != b.Step {
-			return int(int64(a.Step) - int64(b.Step))
-		}
-		return b.rank - a.rank
+		return cmp.Or(cmp.Compare(a.Step, b.Step), a.order-b.order)
 	})
 	return list
 }

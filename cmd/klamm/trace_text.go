@@ -104,7 +104,7 @@ func named(k sim.SubjectKind, f sim.Field) bool {
 }
 
 var (
-	logRoles   = []string{"none", "offline", "follower", "leader"}
+	logRoles   = []string{"loading", "offline", "follower", "leader"}
 	nodeStates = []string{"down", "up", "paused"}
 )
 

@@ -145,13 +145,14 @@ function isName(kind, field) {
   return kind === QUORUM ? field === 0 || field === 4 : kind === LOG ? field === L.isr || field === L.asked : kind >= GROUP ? field === 0 : false;
 }
 
-const logRoles = ["none", "offline", "follower", "leader"], nodeStates = ["down", "up", "paused"];
+const logRoles = ["loading", "offline", "follower", "leader"], nodeStates = ["down", "up", "paused"];
 
 function shown(kind, field, v) {
   if (v === NONE) return field === 0 ? "no more" : "";
   if (isName(kind, field)) return M.names[v];
   if (kind === LOG && field === L.role) return logRoles[v];
   if (kind === NODE && field === 0) return nodeStates[v];
+  if ((kind === LOG || kind === QUORUM) && v === -1) return "–";
   return v >= 2147483647 ? "∞" : String(v);
 }
 
@@ -185,7 +186,7 @@ function deedText(i) {
 
 function changeText(i) {
   const subject = C.changeSubject[i], [node, kind] = M.subjects[subject], step = C.changeStep[i];
-  let s = nodeName(node) + [" ", " in the metadata quorum", " " + nameOf(subject), " coordinates group " + nameOf(subject), " coordinates " + nameOf(subject)][kind] + ":";
+  let s = nodeName(node) + ["", " in the metadata quorum", " " + nameOf(subject), " coordinates group " + nameOf(subject), " coordinates " + nameOf(subject)][kind] + ":";
   for (let first = true; i < C.changeStep.length && C.changeSubject[i] === subject && C.changeStep[i] === step; i++, first = false) {
     const f = C.changeField[i], v = C.changeValue[i];
     s += (first ? " " : ", ") + (v === NONE && f === 0 ? "no more" : M.fields[kind][f] + " " + shown(kind, f, v));

@@ -1,6 +1,6 @@
 // The picture. All lengths are in CSS pixels; x runs from GUTTER to the right edge.
 
-const GUTTER = 132;
+const GUTTER = 160;
 const canvas = document.getElementById("canvas"), tracks = document.getElementById("tracks"), overview = document.getElementById("overview");
 const ctx = canvas.getContext("2d");
 const color = {};
@@ -9,7 +9,7 @@ let width = 0, height = 0, top0 = 0;
 let hits = []; // what was drawn: [x0, y0, x1, y1, kind, index]
 let lines = []; // messages that were drawn: [x0, y0, x1, y1, frame]
 let hidden = 0; // messages in view that are too many to draw
-const messagesMax = 1500;
+const messagesMax = 450;
 
 function readColors() {
   const s = getComputedStyle(document.documentElement);
@@ -88,7 +88,7 @@ function labels() {
       const w = ctx.measureText(l.label).width;
       ctx.font = "10px system-ui, 'DejaVu Sans', sans-serif";
       ctx.fillStyle = color.dim;
-      ctx.fillText(l.sub === "broker,controller" ? "broker + controller" : l.sub, 14 + w, mid, GUTTER - 26 - w);
+      ctx.fillText(l.sub.replace(",", ", "), 14 + w, mid, GUTTER - 22 - w);
     }
     ctx.font = font;
   }
@@ -199,7 +199,7 @@ function faultLane(l, y) {
     if (b.instant) {
       ctx.fillStyle = color.fault;
       ctx.beginPath(); ctx.moveTo(x0, y0); ctx.lineTo(x0 + 5, y0 + 5.5); ctx.lineTo(x0, y0 + 11); ctx.lineTo(x0 - 5, y0 + 5.5); ctx.fill();
-      label(b.text, x0 + 4, x0 + 96, y0 + 6, color.dim);
+      label(b.text, x0 + 4, Math.min(x0 + 110, X(b.next ? pos(b.next.s0, b.next.a0) : extent()) - 4), y0 + 6, color.dim);
       hits.push([x0 - 5, y0, x0 + 60, y0 + 12, ...hit]);
       continue;
     }
@@ -208,7 +208,7 @@ function faultLane(l, y) {
     ctx.globalAlpha = 1;
     ctx.fillStyle = color.fault;
     ctx.fillRect(x0, y0, 2, 11);
-    label(b.text, x0 + 2, Math.max(x1, x0 + Math.min(90, (width - GUTTER) / 60)), y0 + 6);
+    label(b.text, x0 + 2, Math.max(x1, Math.min(x0 + 110, X(b.next ? pos(b.next.s0, b.next.a0) : extent()) - 4)), y0 + 6);
     hits.push([x0, y0, x1, y0 + 12, ...hit]);
   }
 }
@@ -270,9 +270,9 @@ function logLane(l, y) {
   const Y = v => top + h - (Math.max(v, lo) - lo) / (hi - lo) * h;
   for (const b of bandsOfLog(l.subject)) {
     if (!inView(b.s0, b.a0, b.s1, b.a1)) continue;
-    const ink = [color.down, color.offline, color.follower, color.leader][b.role];
+    const ink = [color.starting, color.offline, color.follower, color.leader][b.role];
     const [x0, x1] = box(X(pos(b.s0, b.a0)), X(pos(b.s1, b.a1)), y + 1, 12, ink);
-    label(logRoles[b.role] + " " + b.epoch, x0, x1, y + 7, b.role === 3 ? "#fff" : color.text);
+    label(logRoles[b.role] + (b.epoch < 0 ? "" : " " + b.epoch), x0, x1, y + 7, b.role === 3 ? "#fff" : color.text);
     hits.push([x0, y, x1, y + 13, CHANGE, b.change]);
   }
   for (const [f, ink, w, fill] of [[L.high, color.hw, 1.5, true], [L.end, color.end, 1, false]]) stepLine(l.subject, f, Y, top + h, ink, w, fill);

@@ -102,12 +102,14 @@ function faultBars() {
   }
   for (const list of bars) {
     list.sort((a, b) => a.a0 - b.a0);
-    const ends = [];
+    const ends = [], last = [];
     for (const b of list) {
       let row = ends.findIndex(e => e <= b.a0);
       if (row < 0) row = ends.length < 6 ? ends.push(0) - 1 : ends.indexOf(Math.min(...ends));
       ends[row] = Math.max(b.a1, b.a0 + M.end / 60); // room for its text
       b.row2 = row;
+      if (last[row]) last[row].next = b;
+      last[row] = b;
     }
     list.rows = ends.length;
   }

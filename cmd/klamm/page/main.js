@@ -217,7 +217,7 @@ async function begin() {
     const first = (v.Pins || []).reduce((s, p) => Math.min(s, p.Step), v.Step), room = Math.max(40, (v.Step - first) * .08);
     if (v.Step - first < M.steps * .6) setView2(first - room, v.Step + room);
   }
-  moveTo(v ? v.Step : 0, true);
+  moveTo(v ? v.Step : M.steps, true);
   draw();
   document.body.dataset.ready = Math.round(performance.now());
 }

@@ -195,8 +195,9 @@ function verdictBox() {
   if (!v) return;
   const box = $("verdict");
   box.hidden = false;
-  box.innerHTML = `<div class="said"><b>${esc(v.Rule)}</b> at step ${v.Step}, ${seconds(v.At)}: ${esc(v.Text)}</div>` + (v.Statement ? `<div class="rule">${esc(v.Rule)}: ${esc(v.Statement)}</div>` : "") +
-    `<ol>${(v.Pins || []).map((p, i) => `<li data-pin="${i}"><i>${i + 1}</i><span>${p.Step}</span><div>${esc(p.Text)}</div></li>`).join("")}</ol>`;
+  box.innerHTML = `<details open><summary class="said"><b>${esc(v.Rule)}</b> at step ${v.Step}, ${seconds(v.At)}: ${esc(v.Text)}</summary>` + (v.Statement ? `<div class="rule">${esc(v.Rule)}: ${esc(v.Statement)}</div>` : "") +
+    `<ol>${(v.Pins || []).map((p, i) => `<li data-pin="${i}"><i>${i + 1}</i><span>${p.Step}</span><div>${esc(p.Text)}</div></li>`).join("")}</ol></details>`;
+  box.firstChild.addEventListener("toggle", later);
 }
 
 function filterBox() {
