@@ -3,7 +3,7 @@
 // build (go build -overlay); the product's own files never contain it.
 //
 //	go run ./scenarios/mutants [-cluster|-workloads] [-only M005,M090] [-ranges 3] [-cap 200] [-cores 1] [-out FILE.md]
-//	go run ./scenarios/mutants -build
+//	go run ./scenarios/mutants -build [-only M005 -keep DIR]
 //
 // With -cluster the mutants of a cluster are meant, those whose arguments have --nodes; with -workloads those
 // that need another workload than the mixed one; without either, and without -only, the others.
@@ -199,6 +199,7 @@ var (
 	cores   = flag.Int("cores", 1, "how many runs at once")
 	patient = flag.Bool("patient", false, "look through every range, also when the first one finds nothing")
 	build   = flag.Bool("build", false, "only build each mutant")
+	keep    = flag.String("keep", "", "with -build: a directory that is left with what was built, klamm-M005 and so on")
 )
 
 func main() {
@@ -237,7 +238,11 @@ func main() {
 				fmt.Fprintln(os.Stderr, err)
 				continue
 			}
-			check(os.Remove(bin))
+			if *keep != "" {
+				check(os.Rename(bin, filepath.Join(*keep, filepath.Base(bin))))
+			} else {
+				check(os.Remove(bin))
+			}
 			found++
 			continue
 		}
