@@ -36,7 +36,15 @@ const None int64 = -1
 // CheckRegister decides whether a register's history is linearizable (I50 for committed offsets). Unknown
 // writes may take effect at any time after their start, or never; unknown reads and failed operations tell nothing.
 func CheckRegister(id, subject string, history []Register) []Violation {
-	var ops []porcupine.Operation
+	ops := registerOps(history)
+	if linear(registerModel, ops) {
+		return nil
+	}
+	return []Violation{{id, subject, fmt.Sprintf("no order of its %d operations explains what was read", len(ops))}}
+}
+
+// registerOps are the operations that porcupine is given.
+func registerOps(history []Register) (ops []porcupine.Operation) {
 	ambiguous := 0
 	for _, r := range history {
 		if r.Outcome == Failed || r.Outcome == Unknown && !r.Write {
@@ -53,10 +61,7 @@ func CheckRegister(id, subject string, history []Register) []Violation {
 		}
 		ops = append(ops, porcupine.Operation{ClientId: r.Client, Input: r, Call: r.Invoke, Return: r.Return})
 	}
-	if linear(registerModel, ops) {
-		return nil
-	}
-	return []Violation{{id, subject, fmt.Sprintf("no order of its %d operations explains what was read", len(ops))}}
+	return ops
 }
 
 var registerModel = porcupine.NondeterministicModel{
@@ -105,18 +110,28 @@ type topicState struct {
 
 // CheckTopic decides whether the operations on one topic name are linearizable (I44), and whether an id ever came back (I91).
 func CheckTopic(name string, history []TopicOp) (found []Violation) {
-	var ops []porcupine.Operation
-	ambiguous := 0
 	made := map[string]bool{}
 	for _, o := range history {
-		if o.Outcome == Failed || o.Outcome == Unknown && o.Kind == DescribeTopic {
-			continue
-		}
 		if o.Kind == CreateTopic && o.Outcome == OK && !o.Refused {
 			if made[o.ID] {
 				found = append(found, Violation{"I91", name, "the id " + o.ID + " was given to two topics"})
 			}
 			made[o.ID] = true
+		}
+	}
+	ops := topicOps(history)
+	if !linear(topicModel, ops) {
+		found = append(found, Violation{"I44", name, fmt.Sprintf("no order of its %d operations explains the answers", len(ops))})
+	}
+	return found
+}
+
+// topicOps are the operations that porcupine is given.
+func topicOps(history []TopicOp) (ops []porcupine.Operation) {
+	ambiguous := 0
+	for _, o := range history {
+		if o.Outcome == Failed || o.Outcome == Unknown && o.Kind == DescribeTopic {
+			continue
 		}
 		if o.Outcome == Unknown {
 			if ambiguous++; ambiguous > AmbiguousOpsMax {
@@ -129,10 +144,7 @@ func CheckTopic(name string, history []TopicOp) (found []Violation) {
 		}
 		ops = append(ops, porcupine.Operation{ClientId: o.Client, Input: o, Call: o.Invoke, Return: o.Return})
 	}
-	if !linear(topicModel, ops) {
-		found = append(found, Violation{"I44", name, fmt.Sprintf("no order of its %d operations explains the answers", len(ops))})
-	}
-	return found
+	return ops
 }
 
 var topicModel = porcupine.NondeterministicModel{

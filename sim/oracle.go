@@ -579,6 +579,7 @@ func (o *Oracle) Judge(complete bool) {
 			}
 		}
 		for _, v := range checker.CheckTopic(name, list) {
+			o.rec.topicHistory(v.Subject, list)
 			o.fail(v.Invariant, "%s: %s", v.Subject, v.Detail)
 		}
 	}

@@ -332,14 +332,15 @@ func (r *run) judgeProbes() {
 	if r.cfg.Set == SetDamage || r.cfg.Set == SetLying {
 		return
 	}
-	fail := func(found []checker.Violation) {
+	fail := func(found []checker.Violation, list []checker.Register) {
 		for _, v := range found {
+			r.w.Rec.registerHistory(v.Subject, list)
 			r.oracle.fail(v.Invariant, "%s: %s", v.Subject, v.Detail)
 		}
 	}
-	fail(checker.CheckRegister("I50", "offset of group "+probeGroup, r.probes.commits))
+	fail(checker.CheckRegister("I50", "offset of group "+probeGroup, r.probes.commits), r.probes.commits)
 	for i, list := range r.probes.settings {
-		fail(checker.CheckRegister("I90", probeSetting+" of "+r.cfg.Topics[i].name, list))
+		fail(checker.CheckRegister("I90", probeSetting+" of "+r.cfg.Topics[i].name, list), list)
 	}
 }
 

@@ -3,6 +3,7 @@ package sim
 import (
 	"strconv"
 
+	"klamm/checker"
 	"klamm/core"
 	"klamm/core/image"
 	"klamm/core/quorum"
@@ -25,6 +26,9 @@ type Recording struct {
 	Plan     []Fault // as it was in the end: with what followed from other faults
 
 	Topics []RecordedTopic
+
+	// Picture is porcupine's page of the history that no order explains, if that is what broke; PictureOf says whose history it is.
+	Picture, PictureOf string
 
 	Config string // of the run, for a reader
 	Limit  int    // entries of all lists together; 0 is recordMax
@@ -230,6 +234,19 @@ func (rec *Recording) row(kind RowKind, node int, a, b int64, text string) {
 func (rec *Recording) broken(rule, text string) {
 	if rec != nil {
 		rec.row(RowBroken, rec.node, 0, 0, rule+": "+text)
+	}
+}
+
+// topicHistory and registerHistory keep the picture of the first history that no order explains.
+func (rec *Recording) topicHistory(of string, list []checker.TopicOp) {
+	if rec != nil && rec.Picture == "" {
+		rec.Picture, rec.PictureOf = checker.DrawTopic(list), of
+	}
+}
+
+func (rec *Recording) registerHistory(of string, list []checker.Register) {
+	if rec != nil && rec.Picture == "" {
+		rec.Picture, rec.PictureOf = checker.DrawRegister(list), of
 	}
 }
 

@@ -169,6 +169,9 @@ func (w *messageWriter) fields(v reflect.Value, indent, topic string) {
 				fact += " " + strconv.FormatInt(x.Int(), 10)
 			}
 		}
+		if f.Name == "Offset" && x.CanInt() && x.Int() == -1 && fact != "" {
+			fact += " offset none"
+		}
 		if (f.Name == "Records" || f.Name == "RecordBatches") && x.Kind() == reflect.Slice {
 			fact = strings.TrimSpace(fact + " " + w.batches(indent, x.Bytes()))
 			continue

@@ -94,6 +94,8 @@ type pageMeta struct {
 	Columns    []column           `json:"columns"`
 	Verdict    *pageVerdict       `json:"verdict"`
 	FrameChunk int                `json:"frameChunk"`
+	Picture    string             `json:"picture"` // porcupine's page, packed
+	PictureOf  string             `json:"pictureOf"`
 }
 
 type pageFault struct {
@@ -296,6 +298,9 @@ func (t *trace) otherColumns(c *columns) {
 func (t *trace) meta(partitions []string, index []column) *pageMeta {
 	m := &pageMeta{Title: t.title, Command: t.command(), Config: t.rec.Config, Hash: t.r.Hash.String(), Steps: t.r.Steps, Events: t.events(), End: int64(t.r.Time / core.Microsecond),
 		Cut: t.rec.Cut, Nodes: t.rec.Nodes, Names: t.rec.Names, Partitions: partitions, RowKinds: rowKinds[:], Stages: stageNames, Fields: fieldNames[:], Columns: index, FrameChunk: frameChunk}
+	if t.rec.Picture != "" {
+		m.Picture, m.PictureOf = pack([]byte(t.rec.Picture)), t.rec.PictureOf
+	}
 	for _, s := range t.rec.Subjects {
 		m.Subjects = append(m.Subjects, [3]int32{int32(s.Node), int32(s.Kind), int32(s.Name)})
 	}

@@ -41,6 +41,7 @@ var (
 	numberWord  = regexp.MustCompile(`\b\d+\b`)
 	nodeWord    = regexp.MustCompile(`\b(?:node|broker|replica|leader|voter|candidate) (\d+)\b`)
 	brokerWord  = regexp.MustCompile(`\bbroker(\d+)\b`)
+	configWord  = regexp.MustCompile(`\b[a-z]+(?:\.[a-z]+)+\b`)
 	belowWord   = regexp.MustCompile(`\bbelow (\d+)\b`)
 	otherWord   = regexp.MustCompile(`\b(?:epoch|min|version|life|generation|by|stage|ledger:.*|key|correlation|stayed at \d+ for) \d+\b|\[[^\]]*\]|\b\d+ (?:in-sync|are asked|losses|refused|ms|bytes|steps|of)\b|; ledger:.*`)
 	anyPartWord = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9._]*-\d+`)
@@ -53,6 +54,7 @@ func pinned(rec *sim.Recording, f *sim.Failure) []pin {
 	v.deeds()
 	v.logs()
 	v.coordinators()
+	v.requests()
 	v.lives()
 	v.add(v.end, v.breaker(), 0, "here %s is found broken", f.Rule)
 	return v.chosen()
@@ -296,6 +298,71 @@ func (v *verdict) coordinators() {
 			v.add(c.Moment, int(s.Node), 4, "%s has %s in %s", who, name, v.rec.Names[c.Value])
 		}
 	}
+}
+
+// The requests that change a topic, and those that change a group or its offsets.
+var (
+	topicKeys = []string{"CreateTopics", "DeleteTopics", "DeleteRecords", "AlterConfigs", "IncrementalAlterConfigs", "CreatePartitions", "ElectLeaders", "AlterPartitionAssignments"}
+	groupKeys = []string{"OffsetCommit", "OffsetFetch", "OffsetDelete", "TxnOffsetCommit", "JoinGroup", "SyncGroup", "LeaveGroup", "ConsumerGroupHeartbeat", "DeleteGroups"}
+)
+
+// requestsMax bounds the requests that are pinned: the last ones.
+const requestsMax = 8
+
+// requests pins what clients asked for about a topic as a whole or a group, if the sentence speaks of one, and what they were told.
+func (v *verdict) requests() {
+	if len(v.partitions) > 0 || len(v.records) > 0 {
+		return
+	}
+	words, keys := slices.Clone(v.subjects), groupKeys
+	for _, t := range v.rec.Topics {
+		if !slices.Contains(words, t.Name) && slices.Contains(strings.FieldsFunc(v.text, func(r rune) bool { return strings.ContainsRune(" ,;:()[]{}\"-", r) }), t.Name) {
+			words, keys = append(words, t.Name), append(slices.Clone(keys), topicKeys...)
+		}
+	}
+	anyOf := []string{} // what counts whatever it names
+	if configWord.MatchString(v.text) {
+		anyOf = append(anyOf, "AlterConfigs", "IncrementalAlterConfigs") // a default of all brokers names no topic
+	}
+	if len(words)+len(anyOf) == 0 {
+		return
+	}
+	read := newFrameReader(v.rec)
+	answers := map[int]int{}
+	for i, n := len(v.rec.Frames)-1, 0; i >= 0 && n < requestsMax; i-- {
+		f := &v.rec.Frames[i]
+		if f.Asks >= 0 {
+			answers[int(f.Asks)] = i
+		}
+		if !f.Request || v.rec.Nodes[f.From].Broker {
+			continue
+		}
+		x := read.read(f)
+		if !slices.Contains(anyOf, keyName(x.key)) && (!slices.Contains(keys, keyName(x.key)) || !slices.ContainsFunc(append(x.detail, x.title), func(s string) bool {
+			return slices.ContainsFunc(words, func(w string) bool { return wordIn(s, w) })
+		})) {
+			continue
+		}
+		n++
+		v.add(f.Sent, int(f.From), 3, "%s asks %s: %s; %s", v.rec.Nodes[f.From].Name, v.rec.Nodes[f.To].Name, x.title, v.answered(read, answers, i))
+	}
+}
+
+// answered says what became of a request.
+func (v *verdict) answered(read *frameReader, answers map[int]int, i int) string {
+	a, ok := answers[i]
+	if !ok {
+		return "it was not answered"
+	}
+	x := read.read(&v.rec.Frames[a])
+	text := "it was answered at step " + strconv.FormatUint(v.rec.Frames[a].Sent.Step, 10)
+	if x.failed {
+		text = "it was refused"
+	}
+	if _, facts, some := strings.Cut(x.title, " "); some {
+		text += ": " + facts
+	}
+	return text
 }
 
 // livesMax bounds the crashes and starts of one node that are pinned: the last ones.

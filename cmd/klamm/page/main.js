@@ -176,16 +176,26 @@ function wire() {
   const on = { back: () => moveTo(view.step - 1), on: () => moveTo(view.step + 1), in: () => zoom(.5), out: () => zoom(2), fit: () => setView(0, extent()), axis: toggleAxis, help: () => $("legend").showModal(),
     next: () => nextHit(1), prev: () => nextHit(-1), filters: () => { $("filterbox").hidden = !$("filterbox").hidden; later(); } };
   for (const id in on) $(id).addEventListener("click", on[id]);
+  if (M.picture) {
+    $("history").hidden = false;
+    $("history").title = "porcupine's picture of the history that no order explains";
+    $("history").addEventListener("click", async () => {
+      $("pictureOf").textContent = M.pictureOf + ": no order of these operations explains what was answered";
+      $("picture").showModal();
+      if (!$("pictureIn").srcdoc) $("pictureIn").srcdoc = new TextDecoder().decode(await inflate(M.picture)); // it measures itself
+    });
+  }
   $("tabs").addEventListener("click", e => { if (e.target.dataset.tab) openTab(e.target.dataset.tab); });
   $("rows").addEventListener("scroll", () => listTab(false));
   let wait;
   $("search").addEventListener("input", e => { clearTimeout(wait); wait = setTimeout(() => search(e.target.value), 200); });
   document.body.addEventListener("click", e => {
-    const t = e.target.closest("[data-go],[data-pin],[data-set],[data-find],#nofilter");
+    const t = e.target.closest("[data-go],[data-pin],[data-set],[data-find],#nofilter,#about");
     if (!t) return;
     if (t.dataset.go) { const [k, i] = t.dataset.go.split(",").map(Number); choose(k, i, tab !== "list"); if (tab === "list") listTab(false); }
     else if (t.dataset.pin) choosePin(Number(t.dataset.pin));
     else if (t.dataset.find) { $("search").value = t.dataset.find; search(t.dataset.find); }
+    else if (t.id === "about") { filter.parts = new Set(filter.parts.size ? [] : M.verdict.Partitions.map(p => M.partitions.indexOf(p))); t.classList.toggle("on", filter.parts.size > 0); filtered(); }
     else if (t.dataset.set) {
       const s = filter[t.dataset.set], v = t.dataset.set === "kinds" ? t.dataset.v : Number(t.dataset.v);
       if (s.has(v)) s.delete(v); else s.add(v);

@@ -196,7 +196,7 @@ function verdictBox() {
   const box = $("verdict");
   box.hidden = false;
   box.innerHTML = `<details open><summary class="said"><b>${esc(v.Rule)}</b> at step ${v.Step}, ${seconds(v.At)}: ${esc(v.Text)}</summary>` + (v.Statement ? `<div class="rule">${esc(v.Rule)}: ${esc(v.Statement)}</div>` : "") +
-    `<ol>${(v.Pins || []).map((p, i) => `<li data-pin="${i}"><i>${i + 1}</i><span>${p.Step}</span><div>${esc(p.Text)}</div></li>`).join("")}</ol></details>`;
+    `<ol>${(v.Pins || []).map((p, i) => `<li data-pin="${i}"><i>${i + 1}</i><span>${p.Step}</span><div>${esc(p.Text)}</div></li>`).join("")}</ol>${(v.Partitions || []).length ? `<button id="about" title="filter for the partitions that the verdict names">only what is about ${esc(v.Partitions.join(", "))}</button>` : ""}</details>`;
   box.firstChild.addEventListener("toggle", later);
 }
 
