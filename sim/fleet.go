@@ -82,6 +82,7 @@ func RunSafe(seed uint64, opt Options) (res Result) {
 				fmt.Fprintf(&opt.Trace.Text, "PANIC %s\n%s\n", text, debug.Stack())
 			}
 			res = Result{Seed: seed, Failure: &Failure{Rule: "I85", Text: "panic: " + text + " at " + where(string(debug.Stack()))}}
+			opt.Record.died(&res)
 		}
 	}()
 	return Run(seed, opt)

@@ -176,11 +176,13 @@ func (w *World) record(rec *Recording) {
 	rec.topic(quorum.Partition.Topic, quorum.TopicID)
 }
 
-// nodesKnown notes the nodes, once all are there.
-func (rec *Recording) nodesKnown(roles []role) {
+// nodesKnown notes the run's configuration and its nodes, once all are there.
+func (rec *Recording) nodesKnown(cfg *Config) {
 	if rec == nil {
 		return
 	}
+	rec.Config = cfg.String()
+	roles := cfg.topology.roles
 	for i, n := range rec.w.Nodes {
 		x := RecordedNode{Name: n.Name, Broker: n.Broker}
 		if i < len(roles) {
@@ -288,12 +290,20 @@ func (rec *Recording) topic(name string, id core.TopicID) {
 }
 
 // ended notes what is known when the run is over.
-func (rec *Recording) ended(cfg *Config) {
-	if rec == nil {
+func (rec *Recording) ended() {
+	if rec != nil {
+		rec.Plan, rec.w = rec.w.plan, nil
+	}
+}
+
+// died notes that a machine, or the world, has panicked: the result is told when and where.
+func (rec *Recording) died(res *Result) {
+	if rec == nil || rec.w == nil {
 		return
 	}
-	rec.Config, rec.Plan = cfg.String(), rec.w.plan
-	rec.w = nil
+	res.Steps, res.Time, res.Hash, res.Failure.Step, res.Failure.At = rec.w.Steps, rec.w.now, rec.w.Hash, rec.w.Steps, rec.w.now
+	rec.broken(res.Failure.Rule, res.Failure.Text)
+	rec.ended()
 }
 
 // cuts notes which links a fault has cut.

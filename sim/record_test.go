@@ -90,3 +90,34 @@ func TestRecordingIsBounded(t *testing.T) {
 	require.True(t, rec.Cut)
 	require.LessOrEqual(t, len(rec.Rows)+len(rec.Frames)+len(rec.Deeds)+len(rec.Changes), 520)
 }
+
+// stumbling is a broker that panics at some step.
+type stumbling struct {
+	*broker.Broker
+	left *int
+}
+
+func (s stumbling) Step(now core.Now, ev *core.Event, out *core.Out) {
+	if *s.left--; *s.left == 0 {
+		panic("as planned")
+	}
+	s.Broker.Step(now, ev, out)
+}
+
+// A run that ends in a panic is recorded up to it, and says at which node it came.
+func TestRecordingOfAPanic(t *testing.T) {
+	var rec Recording
+	left := 3000
+	opt := Options{Nodes: [2]int{3, 3}, Broker: func() core.Machine { return stumbling{broker.New(), &left} }, Pure: broker.Pure(), Record: &rec}
+	res := RunSafe(7, opt)
+	require.NotNil(t, res.Failure)
+	require.Contains(t, res.Failure.Text, "as planned")
+	require.NotZero(t, res.Failure.Step)
+	require.NotEmpty(t, rec.Plan)
+	require.NotEmpty(t, rec.Config)
+	last := rec.Rows[len(rec.Rows)-1]
+	require.Equal(t, RowBroken, last.Kind)
+	require.Equal(t, res.Failure.Step, last.Step)
+	require.GreaterOrEqual(t, last.Node, int16(0))
+	require.Contains(t, rec.Names[last.Text], "as planned")
+}

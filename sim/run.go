@@ -142,7 +142,7 @@ func Run(seed uint64, opt Options) Result {
 	r.oracle.OnSkip = r.skipped
 	r.startProbes()
 	r.build()
-	opt.Record.nodesKnown(r.cfg.topology.roles)
+	opt.Record.nodesKnown(&r.cfg)
 	r.w.OnPhase = r.phase
 	r.w.OnExit = r.exited
 	r.w.OnFind, r.w.OnCrash, r.w.OnWipe = r.find, r.admit, r.mayWipe
@@ -611,7 +611,7 @@ func (r *run) result(seed uint64) Result {
 	if w.Failure != nil && (r.cfg.topology.ledger || r.cfg.topology.wipes) {
 		w.Failure.Text += "; " + r.ledger.String()
 	}
-	w.Rec.ended(&r.cfg)
+	w.Rec.ended()
 	marks := new(core.Marks)
 	*marks = w.Marks // a pointer into the world would keep all of it alive as long as its result
 	res := Result{Seed: seed, Set: r.cfg.Set, Failure: w.Failure, Hash: w.Hash, Events: w.Events, Steps: w.Steps, Acked: r.oracle.Acked,

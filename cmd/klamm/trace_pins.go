@@ -265,7 +265,7 @@ func (v *verdict) logChanged(c sim.Change, node int, name string, x *copySeen, c
 			}
 		}
 		if len(news) > 0 {
-			v.add(c.Moment, node, 2, "%s, the leader, raises the high watermark of %s to %d: offset %s counts as committed", who, name, c.Value, strings.Join(news, " and "))
+			v.add(c.Moment, node, 2, "%s, the leader, raises the high watermark of %s to %d: what stands at %s counts as committed", who, name, c.Value, strings.Join(news, " and "))
 		}
 	case sim.LogRole:
 		switch {

@@ -173,9 +173,9 @@ function listTab(follow) {
 function faultsTab() {
   const came = new Map();
   for (let i = 0; i < C.rowKind.length; i++) if (C.rowKind[i] === K.fault) came.set(C.rowA[i], i);
-  let h = `<table><tr><th>planned</th><th>fault</th><th>node</th><th class="n">for</th><th class="n">p</th><th class="n">q</th><th>came</th></tr>`;
+  let h = `<table><tr><th class="n">planned</th><th>came</th><th>fault</th><th>node</th><th class="n">for</th><th>p, q</th></tr>`;
   M.plan.map((f, i) => [f, i]).sort((a, b) => a[0].at - b[0].at).forEach(([f, i]) => {
-    h += `<tr><td>${(f.at / 1e6).toFixed(3)} s</td><td>${esc(f.kind)}</td><td>${esc(nodeName(f.node))}</td><td class="n">${millis(f.for)}</td><td class="n">${f.p}</td><td class="n">${f.q}</td><td>${came.has(i) ? go(ROW, came.get(i), "step " + C.rowStep[came.get(i)]) : "no"}</td></tr>`;
+    h += `<tr><td class="n">${(f.at / 1e6).toFixed(3)} s</td><td>${came.has(i) ? go(ROW, came.get(i), "step " + C.rowStep[came.get(i)]) : "no"}</td><td>${esc(f.kind)}</td><td>${esc(nodeName(f.node))}</td><td class="n">${millis(f.for)}</td><td>${f.p}, ${f.q}</td></tr>`;
   });
   h += `</table><h3>clocks <small>jumps of the wall clock, drift</small></h3>`;
   for (let n = 0; n < M.nodes.length; n++) for (const b of bars[n]) if (b.change !== undefined) h += `<div class="item">${esc(nodeName(n))}: ${go(CHANGE, b.change, b.text)} from ${seconds(b.a0)} to ${seconds(b.a1)}</div>`;
