@@ -14,7 +14,7 @@ import (
 // hook ends at that.
 //
 // Invariants: the lists are in the order in which things happened, but for what a later event fills in (Until, Got, Settled);
-// a Name is an index of Names; nothing is kept of what came after Limit entries.
+// a Name is an index of Names; nothing is kept of what came after Limit entries, but for the rule that broke.
 type Recording struct {
 	Nodes    []RecordedNode
 	Rows     []Row
@@ -31,8 +31,10 @@ type Recording struct {
 	Picture, PictureOf string
 
 	Config string // of the run, for a reader
+	From   uint64 // the first step of which all is kept; of those before only lives, faults and what changed
 	Limit  int    // entries of all lists together; 0 is recordMax
 	Cut    bool   // more happened than was kept
+	CutAt  uint64 // then: the step
 
 	w      *World
 	node   int // whose Step is under way, or -1
@@ -45,8 +47,8 @@ type Recording struct {
 	linesMade int
 }
 
-// recordMax bounds a recording: some 200 bytes an entry, and the frames themselves.
-const recordMax = 4_000_000
+// recordMax bounds a recording: some 100 bytes an entry, and the frames themselves.
+const recordMax = 1_500_000
 
 // Moment is when something happened.
 type Moment struct {
@@ -212,14 +214,17 @@ func (rec *Recording) name(s string) Name {
 // full reports that no more is kept.
 func (rec *Recording) full() bool {
 	if !rec.Cut && len(rec.Rows)+len(rec.Frames)+len(rec.Deeds)+len(rec.Changes) >= rec.Limit {
-		rec.Cut = true
+		rec.Cut, rec.CutAt = true, rec.w.Steps
 	}
 	return rec.Cut
 }
 
+// early reports that what happens now is left out, but for what a reader has to know of the time before From.
+func (rec *Recording) early() bool { return rec.w.Steps < rec.From }
+
 // row notes what happened at a node, now.
 func (rec *Recording) row(kind RowKind, node int, a, b int64, text string) {
-	if rec == nil || rec.full() && kind != RowBroken {
+	if rec == nil || rec.full() && kind != RowBroken || kind > RowStage && kind != RowBroken && rec.early() {
 		return
 	}
 	r := Row{Moment: rec.now(), Until: never, Kind: kind, Node: int16(node), A: a, B: b, Text: rec.name(text)}
@@ -344,7 +349,7 @@ func (rec *Recording) fell(node int) {
 
 // sent notes a record that a client is given to produce.
 func (rec *Recording) sent(id uint64, topic string) {
-	if rec == nil || rec.node < 0 || rec.full() {
+	if rec == nil || rec.node < 0 || rec.full() || rec.early() {
 		return
 	}
 	rec.deeds[id] = int32(len(rec.Deeds))
@@ -378,7 +383,7 @@ func (rec *Recording) resolved(id uint64, at core.TopicPartition, offset int64, 
 
 // got notes a record that a client was given.
 func (rec *Recording) got(at core.TopicPartition, offset int64, id uint64) {
-	if rec == nil || rec.node < 0 || rec.full() {
+	if rec == nil || rec.node < 0 || rec.full() || rec.early() {
 		return
 	}
 	rec.Deeds = append(rec.Deeds, Deed{Asked: rec.now(), Settled: rec.now(), Kind: DeedRead, Outcome: OutcomeDone, Node: int16(rec.node), Record: id,

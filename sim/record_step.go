@@ -59,7 +59,7 @@ func (rec *Recording) eventBefore(node int, ev *core.Event) {
 
 // fail gives the last row its error.
 func (rec *Recording) fail(err core.Errno) {
-	if n := len(rec.Rows); n > 0 && !rec.Cut {
+	if n := len(rec.Rows); n > 0 && !rec.Cut && !rec.early() {
 		rec.Rows[n-1].Err = err
 	}
 }
@@ -131,7 +131,9 @@ func (rec *Recording) arrived(node int, ev *core.Event) {
 		return
 	}
 	i := w.waiting[0]
-	w.waiting = w.waiting[1:]
+	if w.waiting = w.waiting[1:]; i == unkept {
+		return
+	}
 	f := &rec.Frames[i]
 	f.Got, f.Bytes, f.Size = rec.now(), append([]byte(nil), ev.Data...), len(ev.Data)
 	if f.Asks < 0 && !f.Request {
@@ -172,7 +174,7 @@ func (rec *Recording) gives(node int, e *core.Effect) {
 	for b := e.Data; len(b) > 0 && !w.broken; {
 		if w.missing > 0 {
 			n := min(w.missing, len(b))
-			if i := w.waiting; len(i) > 0 {
+			if i := w.waiting; len(i) > 0 && i[len(i)-1] != unkept {
 				f := &rec.Frames[i[len(i)-1]]
 				f.Bytes = append(f.Bytes, b[:n]...)
 			}
@@ -195,7 +197,14 @@ func (rec *Recording) gives(node int, e *core.Effect) {
 	}
 }
 
+// unkept is a frame that was sent before what is kept.
+const unkept = -1
+
 func (rec *Recording) frame(l *recordedLine, side int, b []byte, size int) {
+	if rec.early() {
+		l.ways[side].waiting = append(l.ways[side].waiting, unkept)
+		return
+	}
 	i := int32(len(rec.Frames))
 	rec.Frames = append(rec.Frames, FrameSent{Sent: rec.now(), Got: never, From: int16(l.ends[side].node), To: int16(l.ends[1-side].node), Line: l.number,
 		Asks: -1, Request: side == 0, Bytes: b, Size: size})

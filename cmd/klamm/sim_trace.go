@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,12 +15,13 @@ import (
 
 // traceOptions say what of a run is shown, as text.
 type traceOptions struct {
-	seed                      uint64
-	profile, nodes, workload  string
-	html                      string
-	node, kind, part, find    string
-	from, to                  uint64
-	detail, state, everything bool
+	seed                     uint64
+	profile, nodes, workload string
+	html                     string
+	node, kind, part, find   string
+	from, to                 uint64
+	at                       int64
+	detail, everything       bool
 }
 
 func newSimTraceCommand() *cobra.Command {
@@ -31,6 +34,7 @@ needs nothing else: no server, no network. Without, it prints lines; what is pri
 partition, a word or a range of steps. docs/trace.md says what everything means.`,
 		Example: `  klamm sim trace --seed 42 --nodes 3 --html run.html
   klamm sim trace --seed 42 --nodes 3 --partition t0-1 --from 12000
+  klamm sim trace --seed 42 --nodes 3 --at 12345
   klamm sim trace --seed 42 --kind fault`,
 		Args: cobra.NoArgs,
 	}
@@ -44,8 +48,9 @@ partition, a word or a range of steps. docs/trace.md says what everything means.
 	f.StringVar(&o.kind, "kind", "", "only "+strings.Join(traceKinds[:], ", "))
 	f.StringVar(&o.part, "partition", "", "only what names this partition, such as t0-1")
 	f.StringVar(&o.find, "find", "", "only lines with this text")
-	f.Uint64Var(&o.from, "from", 0, "the first step")
+	f.Uint64Var(&o.from, "from", 0, "the first step; of earlier ones a page has only lives, faults and what changed")
 	f.Uint64Var(&o.to, "to", 1<<62, "the last step")
+	f.Int64Var(&o.at, "at", -1, "only the state of every node after this step")
 	f.BoolVar(&o.detail, "detail", false, "all fields of each message")
 	f.BoolVar(&o.everything, "all", false, "also what is many and says little: reads and writes of files, reads of clients")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -53,42 +58,47 @@ partition, a word or a range of steps. docs/trace.md says what everything means.
 		if err != nil {
 			return err
 		}
-		var rec sim.Recording
-		opt.Record = &rec
-		r := sim.RunSafe(o.seed, opt)
-		if o.kind != "" && !knownKind(o.kind) {
+		if o.kind != "" && !slices.Contains(traceKinds[:], o.kind) {
 			return usagef("--kind %s: none of %v", o.kind, traceKinds)
 		}
-		t := newTrace(&o, &r, &rec)
-		w := cmd.OutOrStdout()
-		if o.html != "" {
-			page, err := t.page()
-			if err != nil {
-				return err
-			}
-			if err := os.WriteFile(o.html, page, 0o644); err != nil {
-				return err
-			}
-			fmt.Fprintf(w, "wrote %s: %d bytes, %d steps, %d events\n", o.html, len(page), r.Steps, t.events())
-		} else {
-			t.print(w)
-		}
-		t.printVerdict(w)
-		if r.Failure != nil {
-			return errSilent
-		}
-		return nil
+		return o.run(cmd.OutOrStdout(), opt)
 	}
 	return cmd
 }
 
-func knownKind(s string) bool {
-	for _, k := range traceKinds {
-		if k == s {
-			return true
-		}
+// run runs what opt says, records it and shows it.
+func (o *traceOptions) run(w io.Writer, opt sim.Options) error {
+	rec := sim.Recording{}
+	if o.html != "" {
+		rec.From = o.from
 	}
-	return false
+	opt.Record = &rec
+	r := sim.RunSafe(o.seed, opt)
+	for again := 0; rec.Cut && again < 3; again++ { // what matters stands at the end: so much is kept that it is
+		rec = sim.Recording{From: r.Steps - (rec.CutAt-rec.From)*8/10}
+		r = sim.RunSafe(o.seed, opt)
+	}
+	t := newTrace(o, &r, &rec)
+	switch {
+	case o.html != "":
+		page, err := t.page()
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(o.html, page, 0o644); err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "wrote %s: %d bytes, %d steps, %d events\n", o.html, len(page), r.Steps, t.events())
+	case o.at >= 0:
+		return t.printState(w, uint64(o.at))
+	default:
+		t.print(w)
+	}
+	t.printVerdict(w)
+	if r.Failure != nil {
+		return errSilent
+	}
+	return nil
 }
 
 // trace is one recorded run and what was made of it.

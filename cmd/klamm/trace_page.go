@@ -81,6 +81,7 @@ type pageMeta struct {
 	Events     int                `json:"events"`
 	End        int64              `json:"end"` // of the run, in microseconds
 	Cut        bool               `json:"cut"`
+	From       uint64             `json:"from"`
 	Nodes      []sim.RecordedNode `json:"nodes"`
 	Names      []string           `json:"names"`
 	Subjects   [][3]int32         `json:"subjects"` // node, kind, name
@@ -297,7 +298,7 @@ func (t *trace) otherColumns(c *columns) {
 
 func (t *trace) meta(partitions []string, index []column) *pageMeta {
 	m := &pageMeta{Title: t.title, Command: t.command(), Config: t.rec.Config, Hash: t.r.Hash.String(), Steps: t.r.Steps, Events: t.events(), End: int64(t.r.Time / core.Microsecond),
-		Cut: t.rec.Cut, Nodes: t.rec.Nodes, Names: t.rec.Names, Partitions: partitions, RowKinds: rowKinds[:], Stages: stageNames, Fields: fieldNames[:], Columns: index, FrameChunk: frameChunk}
+		Cut: t.rec.Cut, From: t.rec.From, Nodes: t.rec.Nodes, Names: t.rec.Names, Partitions: partitions, RowKinds: rowKinds[:], Stages: stageNames, Fields: fieldNames[:], Columns: index, FrameChunk: frameChunk}
 	if t.rec.Picture != "" {
 		m.Picture, m.PictureOf = pack([]byte(t.rec.Picture)), t.rec.PictureOf
 	}

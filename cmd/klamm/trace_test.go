@@ -171,3 +171,21 @@ func TestPins(t *testing.T) {
 		require.NotContains(t, s, "p0.6", "an epoch is no offset")
 	}
 }
+
+// The state at a step is the same whether it is asked for there or walked to.
+func TestStateAtAStep(t *testing.T) {
+	tr := traced(t, traceOptions{seed: 3, nodes: "3", workload: "mixed"})
+	var early, late strings.Builder
+	require.NoError(t, tr.printState(&early, 100))
+	require.NoError(t, tr.printState(&late, tr.r.Steps))
+	require.NotEqual(t, early.String(), late.String())
+	for _, want := range []string{"broker1 (", "broker3 (", "__cluster_metadata-0", "leader", "follower", "GROUP"} {
+		require.Contains(t, late.String(), want)
+	}
+	require.NotContains(t, late.String(), "admin")
+	var one strings.Builder
+	tr.o.node, tr.o.part = "broker2", "__cluster_metadata-0"
+	require.NoError(t, tr.printState(&one, tr.r.Steps))
+	require.NotContains(t, one.String(), "broker1")
+	require.NotContains(t, one.String(), "t0-0")
+}

@@ -126,18 +126,23 @@ func (t *trace) subjectText(s sim.Subject) string {
 
 // changeText is one field's new value.
 func (t *trace) changeText(s sim.Subject, c sim.Change) string {
-	value := strconv.FormatInt(c.Value, 10)
-	switch {
-	case c.Value == sim.Vanished:
+	if c.Value == sim.Vanished {
 		return "no more"
-	case named(s.Kind, c.Field):
-		value = t.rec.Names[c.Value]
-	case s.Kind == sim.SubjectLog && c.Field == sim.LogRole:
-		value = logRoles[c.Value]
-	case s.Kind == sim.SubjectNode && c.Field == sim.NodeState:
-		value = nodeStates[c.Value]
 	}
-	return fieldNames[s.Kind][c.Field] + " " + value
+	return fieldNames[s.Kind][c.Field] + " " + t.valueText(s.Kind, c.Field, c.Value)
+}
+
+// valueText is the value of a field.
+func (t *trace) valueText(kind sim.SubjectKind, f sim.Field, v int64) string {
+	switch {
+	case named(kind, f):
+		return t.rec.Names[v]
+	case kind == sim.SubjectLog && f == sim.LogRole:
+		return logRoles[v]
+	case kind == sim.SubjectNode && f == sim.NodeState:
+		return nodeStates[v]
+	}
+	return strconv.FormatInt(v, 10)
 }
 
 func (t *trace) deedLine(d *sim.Deed) traceLine {
@@ -301,8 +306,8 @@ func names(text, partition string) bool {
 }
 
 func (t *trace) printVerdict(w io.Writer) {
-	if t.rec.Cut {
-		fmt.Fprintln(w, "more happened than was recorded")
+	if t.rec.Cut || t.rec.From > 0 {
+		fmt.Fprintf(w, "of the steps before %d only lives, faults and changes were recorded, and more happened than could be kept: %v\n", t.rec.From, t.rec.Cut)
 	}
 	fmt.Fprintf(w, "%s: %d steps, %d events of the broker, %d acknowledged, %d read, hash %s\n", t.title, t.r.Steps, t.r.Events, t.r.Acked, t.r.Read, t.r.Hash)
 	if t.r.Failure == nil {

@@ -183,7 +183,7 @@ function faultsTab() {
 }
 
 function configTab() {
-  $("config").innerHTML = `<h3>this run again</h3><pre>${esc(M.command)}</pre><h3>what it was</h3><div>${M.steps} steps in ${seconds(M.end)} of simulated time, ${M.events.toLocaleString("en")} events${M.cut ? ", of which more happened than was recorded" : ""}<br>hash ${M.hash}</div><h3>configuration</h3><pre>${esc(M.config)}</pre>`;
+  $("config").innerHTML = `<h3>this run again</h3><pre>${esc(M.command)}</pre><h3>what it was</h3><div>${M.steps} steps in ${seconds(M.end)} of simulated time, ${M.events.toLocaleString("en")} events${M.cut ? ", and more happened than was recorded" : ""}${M.from ? `; before step ${M.from} only lives, faults and what changed` : ""}<br>hash ${M.hash}</div><h3>configuration</h3><pre>${esc(M.config)}</pre>`;
 }
 
 function verdictBox() {
