@@ -90,7 +90,7 @@ func check(s shape, version int16, body []byte, elements int) error {
 
 func (c *checker) structure(from, to uint16) {
 	for i := from; i < to && !c.bad; i++ {
-		p := &parts[i]
+		p := parts[i]
 		if p.tag >= 0 || c.version < p.first || c.version > p.last {
 			continue
 		}
@@ -102,7 +102,7 @@ func (c *checker) structure(from, to uint16) {
 			}
 			continue
 		}
-		c.field(*p)
+		c.field(p)
 	}
 	if !c.flexible {
 		return
