@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,7 +91,7 @@ type simReport struct {
 func newSimRunCommand() *cobra.Command {
 	var c sim.Campaign
 	var seed int64
-	var profile, nodes, workload string
+	var profile, nodes, workload, cpuProfile string
 	var limit time.Duration
 	cmd := &cobra.Command{
 		Use:   "run",
@@ -111,11 +112,23 @@ func newSimRunCommand() *cobra.Command {
 	f.IntVar(&c.Cores, "cores", runtime.NumCPU(), "how many at once")
 	f.BoolVar(&c.Twice, "twice", false, "run each seed twice and compare the hashes")
 	f.DurationVar(&limit, "limit", 0, "stop after this long; seeds that were not reached are no pass")
+	f.StringVar(&cpuProfile, "cpuprofile", "", "write a profile of the CPU to this file, for go tool pprof, and for go build -pgo (cmd/klamm/default.pgo is one)")
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		opt, err := simOptions(profile, nodes, workload)
 		if err != nil {
 			return err
+		}
+		if cpuProfile != "" {
+			file, err := os.Create(cpuProfile)
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			if err := pprof.StartCPUProfile(file); err != nil {
+				return err
+			}
+			defer pprof.StopCPUProfile()
 		}
 		c.Options = opt
 		if seed >= 0 {
