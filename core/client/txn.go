@@ -443,5 +443,5 @@ func (p *Producer) ended() {
 	t := &p.txn
 	t.tell(TxnResult{t.number, t.commit, Did, Failure{}})
 	t.state, t.begun, t.doubtful, t.why = TxnNone, false, false, Failure{}
-	t.renew, t.bump, t.lost = t.bump || t.lost, false, false
+	t.renew, t.bump, t.lost = t.renew || t.bump || t.lost, false, false // an owner may give up what still waits for InitProducerId
 }
