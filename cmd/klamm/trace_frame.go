@@ -54,8 +54,11 @@ func (r *frameReader) read(f *sim.FrameSent) (t frameText) {
 		t.corr = int32(binary.BigEndian.Uint32(f.Bytes[8:]))
 		t.title = keyName(t.key)
 		req, err := wire.ParseRequest(f.Bytes)
-		if err != nil {
+		switch {
+		case err != nil:
 			t.detail = []string{"can't be decoded: " + err.Error()}
+			return t
+		case req.Body == nil: // of a version that nobody knows
 			return t
 		}
 		r.describe(&t, req.Body)

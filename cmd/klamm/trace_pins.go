@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"klamm/core"
 	"klamm/sim"
 )
 
@@ -33,6 +34,7 @@ type verdict struct {
 	nodes      []int
 	subjects   []string // groups and transactional ids
 	end        sim.Moment
+	stalled    bool // something does not come forward: numbers are where it stands, not what was done there
 	pins       []pin
 }
 
@@ -49,7 +51,7 @@ var (
 
 // pinned finds the events that a failure speaks of.
 func pinned(rec *sim.Recording, f *sim.Failure) []pin {
-	v := verdict{rec: rec, text: f.Text, end: sim.Moment{Step: f.Step, At: f.At}}
+	v := verdict{rec: rec, text: f.Text, end: sim.Moment{Step: f.Step, At: f.At}, stalled: f.Rule == "I87" || f.Rule == "I88"}
 	v.parse()
 	v.deeds()
 	v.logs()
@@ -142,8 +144,11 @@ func (v *verdict) deeds() {
 		}
 		name := recordName(d.Record)
 		rank := 2
-		if named {
+		switch {
+		case named:
 			rank = 1
+		case v.stalled:
+			continue
 		}
 		switch {
 		case d.Kind == sim.DeedRead:
@@ -166,6 +171,7 @@ type copySeen struct {
 	end    int64 // when its log was last online
 	life   int   // of its process; of the last end
 	endOf  int
+	moved  sim.Moment // when its end or its high watermark was last another one
 }
 
 // logs pins what befell the copies of the partitions that the sentence names: who led, what was cut, when what it names was
@@ -188,7 +194,9 @@ func (v *verdict) logs() {
 			x = &copySeen{end: -1}
 			copies[c.Subject], order = x, append(order, c.Subject)
 		}
-		x.life = lives[s.Node]
+		if x.life = lives[s.Node]; (c.Field == sim.LogEnd || c.Field == sim.LogHigh) && c.Value >= 0 {
+			x.moved = c.Moment
+		}
 		v.logChanged(c, int(s.Node), v.rec.Names[s.Name], x, committed)
 		x.values[c.Field] = c.Value
 	}
@@ -228,7 +236,14 @@ func (v *verdict) copyAtEnd(s sim.Subject, x *copySeen) {
 		if role == sim.LogLeads && x.values[sim.LogISR] > 0 {
 			text += ", ISR " + v.rec.Names[x.values[sim.LogISR]]
 		}
+		since := v.end.At - x.moved.At
+		if since > core.Second {
+			text += fmt.Sprintf("; neither has moved since step %d, for %d ms", x.moved.Step, since.Millis())
+		}
 		v.add(v.end, int(s.Node), 0, "%s", text)
+		if v.stalled && since > core.Second {
+			v.add(x.moved, int(s.Node), 2, "here the copy of %s at %s stands still: log %d to %d, high watermark %d", name, who, x.values[sim.LogStart], x.values[sim.LogEnd], x.values[sim.LogHigh])
+		}
 	}
 }
 
@@ -259,7 +274,7 @@ func (v *verdict) logChanged(c sim.Change, node int, name string, x *copySeen, c
 	case sim.LogHigh:
 		var news []string
 		for _, o := range v.offsets {
-			if x.values[sim.LogRole] == sim.LogLeads && old <= o && o < c.Value && !committed[o] {
+			if !v.stalled && x.values[sim.LogRole] == sim.LogLeads && old <= o && o < c.Value && !committed[o] {
 				committed[o] = true
 				news = append(news, strconv.FormatInt(o, 10))
 			}
@@ -389,7 +404,7 @@ func (v *verdict) lives() {
 		case sim.RowKilled:
 			v.add(r.Moment, int(r.Node), 5, "%s is killed", who)
 		case sim.RowExits:
-			v.add(r.Moment, int(r.Node), 5, "%s ends of its own with code %d", who, r.A)
+			v.add(r.Moment, int(r.Node), 5, "%s ends of its own with code %d: %s", who, r.A, clip(v.rec.Names[r.Text]))
 		case sim.RowReady:
 			v.add(r.Moment, int(r.Node), 6, "%s serves, life %d", who, r.Life)
 		default:

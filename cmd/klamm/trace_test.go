@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"io"
@@ -188,4 +189,26 @@ func TestStateAtAStep(t *testing.T) {
 	require.NoError(t, tr.printState(&one, tr.r.Steps))
 	require.NotContains(t, one.String(), "broker1")
 	require.NotContains(t, one.String(), "t0-0")
+}
+
+// Whatever comes in a frame, it is described: clients that mean no good send what they like.
+func TestOddFramesAreDescribed(t *testing.T) {
+	rec := &sim.Recording{}
+	for key := int16(-2); key < 100; key++ {
+		for version := int16(-2); version < 22; version++ {
+			b := make([]byte, 64)
+			binary.BigEndian.PutUint32(b, 60)
+			binary.BigEndian.PutUint16(b[4:], uint16(key))
+			binary.BigEndian.PutUint16(b[6:], uint16(version))
+			for i := 14; i < len(b); i++ {
+				b[i] = byte(i*int(version) + int(key))
+			}
+			rec.Frames = append(rec.Frames, sim.FrameSent{Request: true, Asks: -1, Bytes: b, Size: 64}, sim.FrameSent{Asks: int32(len(rec.Frames)), Bytes: b[:40], Size: 64})
+		}
+	}
+	rec.Frames = append(rec.Frames, sim.FrameSent{Request: true, Asks: -1, Bytes: []byte{0, 0, 0, 1, 9}, Size: 5}, sim.FrameSent{Asks: -1})
+	read := newFrameReader(rec)
+	for i := range rec.Frames {
+		require.NotEmpty(t, read.read(&rec.Frames[i]).title)
+	}
 }
