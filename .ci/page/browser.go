@@ -197,6 +197,25 @@ func (b *browser) click(x, y int) error {
 	return nil
 }
 
+// drag presses the left button at a place, moves, and lets go at another.
+func (b *browser) drag(x0, y0, x1, y1 int) error {
+	for _, m := range []struct {
+		kind string
+		x, y int
+	}{{"mouseMoved", x0, y0}, {"mousePressed", x0, y0}, {"mouseMoved", (x0 + x1) / 2, (y0 + y1) / 2}, {"mouseMoved", x1, y1}, {"mouseReleased", x1, y1}} {
+		if _, err := b.call("Input.dispatchMouseEvent", map[string]any{"type": m.kind, "x": m.x, "y": m.y, "button": "left", "buttons": 1, "clickCount": 1}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wheel turns the wheel at a place, with Ctrl.
+func (b *browser) wheel(x, y, by int) error {
+	_, err := b.call("Input.dispatchMouseEvent", map[string]any{"type": "mouseWheel", "x": x, "y": y, "deltaX": 0, "deltaY": by, "modifiers": 2})
+	return err
+}
+
 func (b *browser) shot(path string) error {
 	var r struct{ Data string }
 	if err := b.into(&r, "Page.captureScreenshot", map[string]any{"format": "png"}); err != nil {

@@ -170,6 +170,8 @@ func checks() []check {
 		{"the right arrow goes one step on", press("ArrowRight"), "view.step", func(a, z string) bool { x, _ := strconv.Atoi(a); y, _ := strconv.Atoi(z); return y == x+1 }},
 		{"+ zooms in", press("+"), "String((view.x1-view.x0)/extent())", changed},
 		{"and the picture is another one", press("+"), picture, changed},
+		{"dragging the picture moves it", func(b *browser) error { return b.drag(600, 500, 450, 500) }, "String(view.x0)", changed},
+		{"the wheel with Ctrl zooms", func(b *browser) error { return b.wheel(600, 500, -200) }, "String(view.x1-view.x0)", changed},
 		{"t changes the axis", press("t"), "view.axis", changed},
 		{"f shows the whole run", press("f"), "String((view.x1-view.x0)/extent())", func(_, z string) bool { return z == "1" }},
 		{"/ goes to the search", press("/"), "document.activeElement.id", func(_, z string) bool { return z == "search" }},
