@@ -144,6 +144,7 @@ type seenNow struct {
 	kind    SubjectKind
 	fresh   bool
 	there   bool
+	topic   core.TopicID // of a log
 	values  [fieldsMax]int64
 }
 
@@ -304,6 +305,11 @@ func (rec *Recording) lookLogs(node int, n *Node, m member, s *log.Store) {
 			name := p.Topic + "-" + strconv.Itoa(int(p.Partition))
 			rec.vanish(x)
 			*x = seenNow{subject: rec.subject(node, SubjectLog, name), name: name, kind: SubjectLog}
+		}
+		if id := l.TopicID(); id != x.topic {
+			if x.topic = id; !id.IsZero() {
+				rec.topic(l.Partition().Topic, id)
+			}
 		}
 		role, epoch, isr, asked, least := LogFollows, int64(l.Epoch()), Name(0), Name(0), int64(0)
 		lead := m.Leading(id)

@@ -162,8 +162,13 @@ func (w *messageWriter) fields(v reflect.Value, indent, topic string) {
 			}
 			continue
 		case f.Name == "Partitions" && x.Kind() == reflect.Slice && x.Type().Elem().Kind() == reflect.Int32 && topic != "":
+			var list []string
 			for j := range x.Len() {
-				w.t.partitions = append(w.t.partitions, topic+"-"+strconv.Itoa(int(x.Index(j).Int())))
+				list = append(list, topic+"-"+strconv.Itoa(int(x.Index(j).Int())))
+			}
+			w.t.partitions = append(w.t.partitions, list...)
+			if fact == "" && len(list) > 0 {
+				fact = strings.Join(list[:min(len(list), 6)], " ")
 			}
 		}
 		if word, is := told[f.Name]; is && (x.CanInt() && x.Int() >= 0 && x.Int() != math.MaxInt64 || x.Kind() == reflect.Bool && x.Bool()) && fact != "" {
@@ -271,6 +276,7 @@ func clip(s string) string {
 func (w *messageWriter) list(name string, x reflect.Value, indent, topic string) {
 	switch {
 	case x.Len() == 0:
+	case x.Type().Elem().Kind() == reflect.Uint8 && w.embedded(name, x.Bytes(), indent):
 	case x.Type().Elem().Kind() == reflect.Uint8:
 		w.line(indent, "%s: %d bytes", name, x.Len())
 	case x.Type().Elem().Kind() == reflect.Struct:
@@ -285,6 +291,27 @@ func (w *messageWriter) list(name string, x reflect.Value, indent, topic string)
 		}
 		w.line(indent, "%s:%s", name, clip(b.String()))
 	}
+}
+
+// embedded writes down what members of a group say to each other in fields of bytes: their subscriptions and assignments.
+func (w *messageWriter) embedded(name string, b []byte, indent string) bool {
+	var m interface {
+		ReadFrom([]byte) error
+	}
+	switch name {
+	case "MemberAssignment":
+		m = new(kmsg.ConsumerMemberAssignment)
+	case "Metadata", "ProtocolMetadata":
+		m = new(kmsg.ConsumerMemberMetadata)
+	default:
+		return false
+	}
+	if m.ReadFrom(b) != nil {
+		return false
+	}
+	w.line(indent, "%s:", name)
+	w.fields(reflect.ValueOf(m).Elem(), indent+"  ", "")
+	return true
 }
 
 // batches writes down the batches that a message carries; the result is what a title tells of them.

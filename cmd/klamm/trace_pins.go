@@ -57,6 +57,8 @@ func pinned(rec *sim.Recording, f *sim.Failure) []pin {
 	v.logs()
 	v.coordinators()
 	v.requests()
+	v.assignments()
+	v.standing()
 	v.lives()
 	v.add(v.end, v.breaker(), 0, "here %s is found broken", f.Rule)
 	return v.chosen()
@@ -237,11 +239,11 @@ func (v *verdict) copyAtEnd(s sim.Subject, x *copySeen) {
 			text += ", ISR " + v.rec.Names[x.values[sim.LogISR]]
 		}
 		since := v.end.At - x.moved.At
-		if since > core.Second {
+		if since > stillTime {
 			text += fmt.Sprintf("; neither has moved since step %d, for %d ms", x.moved.Step, since.Millis())
 		}
 		v.add(v.end, int(s.Node), 0, "%s", text)
-		if v.stalled && since > core.Second {
+		if v.stalled && since > stillTime {
 			v.add(x.moved, int(s.Node), 2, "here the copy of %s at %s stands still: log %d to %d, high watermark %d", name, who, x.values[sim.LogStart], x.values[sim.LogEnd], x.values[sim.LogHigh])
 		}
 	}
@@ -360,6 +362,66 @@ func (v *verdict) requests() {
 		}
 		n++
 		v.add(f.Sent, int(f.From), 3, "%s asks %s: %s; %s", v.rec.Nodes[f.From].Name, v.rec.Nodes[f.To].Name, x.title, v.answered(read, answers, i))
+	}
+}
+
+// assignments pins which members of a group that the sentence names were told that they have a partition that it names.
+func (v *verdict) assignments() {
+	if len(v.partitions) == 0 || len(v.subjects) == 0 {
+		return
+	}
+	read := newFrameReader(v.rec)
+	for i, n := len(v.rec.Frames)-1, 0; i >= 0 && n < requestsMax; i-- {
+		f := &v.rec.Frames[i]
+		if f.Asks < 0 || !f.Got.Came() {
+			continue
+		}
+		x := read.read(f)
+		if name := keyName(x.key); name != "SyncGroup" && name != "ConsumerGroupHeartbeat" {
+			continue
+		}
+		asked := read.read(&v.rec.Frames[f.Asks])
+		for _, p := range v.partitions {
+			if slices.Contains(x.partitions, p) && slices.ContainsFunc(asked.detail, func(s string) bool {
+				return slices.ContainsFunc(v.subjects, func(g string) bool { return wordIn(s, g) })
+			}) {
+				n++
+				v.add(f.Got, int(f.To), 1, "%s is told that it has %s (answer to %s)", v.rec.Nodes[f.To].Name, p, x.title)
+			}
+		}
+	}
+}
+
+// stillTime is for how long something must have been as it is to be said to stand still.
+const stillTime = core.Second
+
+// standing pins, if nothing comes forward, what else stands still: nodes that are not ready, transactions that are not over, groups
+// that do not come to rest.
+func (v *verdict) standing() {
+	if !v.stalled {
+		return
+	}
+	last := make([]sim.Change, len(v.rec.Subjects)) // of the first field, or of being ready
+	for _, c := range v.rec.Changes {
+		kind := v.rec.Subjects[c.Subject].Kind
+		if kind == sim.SubjectNode && c.Field == sim.NodeReady || kind >= sim.SubjectGroup && c.Field == 0 {
+			last[c.Subject] = c
+		}
+	}
+	for i, c := range last {
+		s := v.rec.Subjects[i]
+		who, name := v.rec.Nodes[s.Node].Name, v.rec.Names[s.Name]
+		if v.end.At-c.At < stillTime || c.Value == sim.Vanished {
+			continue
+		}
+		switch {
+		case s.Kind == sim.SubjectNode && v.rec.Nodes[s.Node].Broker && c.Value == 0:
+			v.add(c.Moment, int(s.Node), 1, "%s is not ready from here on", who)
+		case s.Kind == sim.SubjectTxn && slices.Contains([]string{"PrepareCommit", "PrepareAbort", "Ongoing"}, v.rec.Names[c.Value]):
+			v.add(c.Moment, int(s.Node), 1, "transactional id %s, at %s, is in %s from here on", name, who, v.rec.Names[c.Value])
+		case s.Kind == sim.SubjectGroup && !slices.Contains([]string{"Stable", "Empty", "Dead"}, v.rec.Names[c.Value]):
+			v.add(c.Moment, int(s.Node), 2, "group %s, at %s, is in %s from here on", name, who, v.rec.Names[c.Value])
+		}
 	}
 }
 

@@ -54,6 +54,25 @@ func traced(t *testing.T, o traceOptions) *trace {
 	return newTrace(&o, &r, &rec)
 }
 
+// Topics that a message names by their id have their names, on one node as on several.
+func TestTopicsByID(t *testing.T) {
+	for _, nodes := range []string{"1", "3"} {
+		tr := traced(t, traceOptions{seed: 3, nodes: nodes, workload: "mixed"})
+		read := newFrameReader(tr.rec)
+		fetches, named := 0, 0
+		for i := range tr.rec.Frames {
+			f := &tr.rec.Frames[i]
+			if x := read.read(f); f.Request && keyName(x.key) == "Fetch" && x.version >= 13 && strings.Contains(strings.Join(x.detail, "\n"), "FetchOffset") {
+				if fetches++; len(x.partitions) > 0 {
+					named++
+				}
+			}
+		}
+		require.NotZero(t, fetches)
+		require.Equal(t, fetches, named, "%s nodes", nodes)
+	}
+}
+
 // A page is whole: what it holds can be unpacked again, and it asks nothing of anybody.
 func TestPage(t *testing.T) {
 	tr := traced(t, traceOptions{seed: 3, nodes: "3", workload: "mixed"})
