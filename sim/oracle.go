@@ -26,7 +26,7 @@ type Oracle struct {
 	Rule, Text string                                                              // the first broken rule
 	Forgetful  bool                                                                // the metadata's own log was damaged: what it said of topics may be lost
 	Writer     func(at core.TopicPartition, offset int64) (node int32, known bool) // who led when the record at an offset was taken
-	OnSkip     func(at core.TopicPartition, from int64)                            // a reader went past an offset of a damaged log
+	OnSkip     func(reader int, at core.TopicPartition, from int64)                // a reader went past an offset of a damaged log
 	rec        *Recording
 	Acked      int
 	Read       int
@@ -306,7 +306,7 @@ func (o *Oracle) Got(r int, at core.TopicPartition, offset int64, id uint64, now
 		o.fail("I78", "%s-%d: a reader at offset %d was given %d", at.Topic, at.Partition, next, offset)
 	}
 	if next := p.next[i]; next >= 0 && offset > next && l.damaged && o.OnSkip != nil {
-		o.OnSkip(at, next)
+		o.OnSkip(r, at, next)
 	} else if next >= 0 && offset > next && l.compacted {
 		l.passes = append(l.passes, checker.Pass{Consumer: r, From: next, To: offset, At: int64(now)})
 	}

@@ -529,18 +529,3 @@ func (r *run) order() {
 		}
 	}
 }
-
-// skipped is a reader that went past an offset of a damaged log. If the batch there has a wrong checksum, the reader
-// saw it, and must stop there instead.
-func (r *run) skipped(at core.TopicPartition, from int64) {
-	r.eachSegment(r.w.Nodes[0], r.logDir(r.w.Nodes[0], at), func(base int64, file []byte) {
-		list, _, fault := checker.ReadSegment(file)
-		next := base
-		if n := len(list); n > 0 {
-			next = list[n-1].Last + 1
-		}
-		if fault == "checksum" && next == from {
-			r.oracle.fail("I80", "%s-%d: a reader went past offset %d, where a batch has a wrong checksum, and said nothing", at.Topic, at.Partition, from)
-		}
-	})
-}

@@ -102,9 +102,10 @@ type run struct {
 	probes      probes
 	owners      []checker.Ownership
 	generations []checker.Generation
-	damage      int    // entries of the disk's list that the oracle knows
-	exits       int    // of the broker, of its own, since healing
-	lastLife    uint32 // of the broker, at stageEnd
+	damage      int     // entries of the disk's list that the oracle knows
+	given       []given // to readers, by number, where disks lose what was synced
+	exits       int     // of the broker, of its own, since healing
+	lastLife    uint32  // of the broker, at stageEnd
 	stageAt     core.Time
 	player      player      // nil: the workload has none
 	cleaning    *cleanWatch // nil: nothing is cleaned

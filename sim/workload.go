@@ -195,6 +195,9 @@ func (a *reading) Next() core.Time { return min(a.next, a.stay, a.c.Next()) }
 
 func (a *reading) Step(now core.Now, ev *core.Event, out *core.Out) {
 	if a.c.Mine(ev) {
+		if a.r.cfg.Set == SetDamage {
+			a.r.givenTo(a.number).takes(ev)
+		}
 		a.c.Step(now, ev, out)
 	}
 	if ev.Kind == core.Boot {
@@ -220,6 +223,9 @@ func (a *reading) Step(now core.Now, ev *core.Event, out *core.Out) {
 			a.next = now.Mono + a.pause
 		}
 		a.tidings()
+	}
+	if a.r.cfg.Set == SetDamage {
+		a.r.givenTo(a.number).sends(out.Effects)
 	}
 	a.leaves(now, out)
 	if a.exit {
