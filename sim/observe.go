@@ -41,7 +41,7 @@ func (r *run) look(n *Node) {
 	if w, can := n.Machine.(waker); can && r.cfg.Debug {
 		w.WakeAll()
 	}
-	for ; r.damage < len(n.Disk.Damage); r.damage++ {
+	for ; r.cfg.Set != SetRepair && r.damage < len(n.Disk.Damage); r.damage++ { // in SetRepair what one disk loses another has: nothing is excused
 		switch parts := strings.Split(n.Disk.Damage[r.damage].Path, "/"); len(parts) {
 		case 3: // a file that all logs rest on
 			r.oracle.Damaged("")
