@@ -145,10 +145,13 @@ func (a *asking) Step(now core.Now, ev *core.Event, out *core.Out) {
 // ask sends the next request.
 func (a *asking) ask(now core.Now, out *core.Out) {
 	w := a.r.w
+	if a.made == len(a.r.cfg.Topics) && !a.r.turn(a.entity, now, &a.next) {
+		return
+	}
 	if a.made < len(a.r.cfg.Topics) {
 		a.what, a.topic = adminSetUp, a.made
 	} else {
-		v := w.draw(siteScript, a.entity, 1<<16)
+		v := a.r.choose(a.entity, siteScript, a.entity, 1<<16)
 		if a.what, a.topic = a.fresh(), int(v>>8); a.what == adminKinds {
 			a.what = adminCreate + adminKind(v&0xff)%(adminKinds-1)
 		}
@@ -169,10 +172,10 @@ func (a *asking) ask(now core.Now, out *core.Out) {
 	}
 	if a.what == adminTxn {
 		if a.txns--; a.txns < 0 {
-			a.txns = int(w.draw(siteScript, a.entity, txnProbesMax))
+			a.txns = int(a.r.choose(a.entity, siteScript, a.entity, txnProbesMax))
 		}
 	}
-	v := w.draw(siteScript, a.entity, 1<<32)
+	v := a.r.choose(a.entity, siteScript, a.entity, 1<<32)
 	if a.what == adminCommit && !a.coordinates() {
 		a.what = adminFindCoordinator
 	}
@@ -207,8 +210,9 @@ func (a *asking) ask(now core.Now, out *core.Out) {
 		return
 	}
 	a.corr++
-	version := served.Max - int16(w.draw(siteScript, a.entity, uint64(served.Max-served.Min)+1))
+	version := served.Max - int16(a.r.choose(a.entity, siteScript, a.entity, uint64(served.Max-served.Min)+1))
 	req.SetVersion(version)
+	a.r.says(a.entity, "%s v%d", wire.Name(req.Key()), version)
 	a.req, a.asked = req, w.now
 	id := "admin"
 	out.Send(0, a.conn, wire.AppendRequest(nil, wire.Header{Key: req.Key(), Version: version, Correlation: a.corr, ClientID: id, HasClientID: true}, req))
@@ -411,7 +415,7 @@ func (a *asking) answered(now core.Now, ev *core.Event, out *core.Out) {
 		a.next = now.Mono + 20*core.Millisecond
 	}
 	if a.flips > 0 || a.then != adminKinds || a.txns > 0 {
-		a.next = now.Mono + core.Time(a.r.w.draw(siteAdmin, a.entity, 8))*core.Millisecond
+		a.next = now.Mono + core.Time(a.r.choose(a.entity, siteAdmin, a.entity, 8))*core.Millisecond
 	}
 }
 

@@ -41,7 +41,7 @@ func (a *asking) clusterAsk() (kmsg.Request, bool) {
 	if !a.r.cfg.topology.many() || a.made < len(a.r.cfg.Topics) || a.repeat > 0 || a.session != 0 {
 		return nil, false
 	}
-	v := a.r.w.draw(siteAdmin, a.entity, 1<<57)
+	v := a.r.choose(a.entity, siteAdmin, a.entity, 1<<57)
 	if a.flips > 0 && a.r.stage < stageCalm {
 		return a.flip()
 	}
@@ -137,7 +137,7 @@ func (a *asking) afterwards(then adminKind) kmsg.Request {
 		return assignment(t.name, a.flipped, nil)
 	case adminShorten:
 		a.what = adminDeleteRecords
-		return a.deleteRecords(a.r.w.draw(siteAdmin, a.entity, 1<<32))
+		return a.deleteRecords(a.r.choose(a.entity, siteAdmin, a.entity, 1<<32))
 	}
 	img := a.r.cluster.newest
 	if img == nil || img.Partition(t.name, a.flipped) == nil {

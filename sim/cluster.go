@@ -29,7 +29,9 @@ var roleNames = [...]string{"broker,controller", "broker", "controller"}
 // topology is the cluster's part of a run's configuration.
 type topology struct {
 	roles   []role
-	servers []string // the configuration file of each node
+	servers []string // the configuration file of each node,
+	common  string   // what all of them have beside that of a single one,
+	racks   int      // and over how many racks they are spread, and 1; 0: none
 	places  []int    // how many log directories each has
 	factor  int16    // of topics that are made and deleted
 	ledger  bool     // lossy restarts come only as far as the promise covers them
@@ -134,7 +136,8 @@ func drawTopology(c Chooser, from, to int) (t topology) {
 func (cfg *Config) drawCluster(c Chooser) {
 	t := &cfg.topology
 	if !t.many() {
-		cfg.topology.servers, cfg.topology.factor = []string{t.withDirs(cfg.Broker, 0)}, 1
+		cfg.topology.factor = 1
+		cfg.buildServers()
 		return
 	}
 	k := uint64(100)
@@ -176,7 +179,7 @@ func (cfg *Config) drawCluster(c Chooser) {
 	}
 	var b strings.Builder
 	line := func(kv string) { b.WriteString(kv + "\n") }
-	line("klamm.cluster.id=" + clusterID)
+	b.WriteString(commonBase)
 	offsets, least := min(brokers, 1+draw(4)), of("1", "1", "2")
 	if safe {
 		offsets, least = max(2, offsets), fmt.Sprint(serversMinISR)
@@ -205,10 +208,23 @@ func (cfg *Config) drawCluster(c Chooser) {
 		line("klamm.log.scrub.interval.ms=" + of("1000", "5000", "20000"))
 		line("klamm.log.scrub.bytes.per.second=" + of("8388608", "100000", "30000"))
 	}
-	common := b.String()
-	racks := draw(3)
+	t.common, t.racks = b.String(), draw(3)
+	cfg.buildServers()
+}
+
+// commonBase is what the configuration files of every cluster have in common.
+const commonBase = "klamm.cluster.id=" + clusterID + "\n"
+
+// buildServers writes the configuration file of each node.
+func (cfg *Config) buildServers() {
+	t := &cfg.topology
+	t.servers = nil
+	if !t.many() {
+		t.servers = []string{t.withDirs(cfg.Broker, 0)}
+		return
+	}
 	for i, k := range t.roles {
-		t.servers = append(t.servers, t.withDirs(cfg.server(i, k, racks)+cfg.quorumLines(k)+common, i))
+		t.servers = append(t.servers, t.withDirs(cfg.server(i, k, t.racks)+cfg.quorumLines(k)+t.common, i))
 	}
 }
 

@@ -39,6 +39,7 @@ type Config struct {
 	assembly   int64
 	topology   topology
 	exactly    exactlyConfig
+	absent     []string // clients that do not take part
 }
 
 type topicConfig struct {
@@ -134,9 +135,7 @@ func drawConfig(c Chooser, opt *Options) (cfg Config) {
 	}
 	var b strings.Builder
 	line := func(kv string) { b.WriteString(kv + "\n") }
-	line("node.id=1\nprocess.roles=broker,controller\nlisteners=PLAINTEXT://broker:9092,CONTROLLER://broker:9093")
-	line("controller.listener.names=CONTROLLER\nlog.dirs=/data\nklamm.auto.format=true")
-	line("offsets.topic.replication.factor=1\nauto.create.topics.enable=false")
+	b.WriteString(brokerBase)
 	line("offsets.topic.num.partitions=" + of("1", "3", "8"))
 	line("group.initial.rebalance.delay.ms=" + of("0", "300", "3000"))
 	line("log.retention.check.interval.ms=" + of("1000", "5000", "100"))
@@ -174,12 +173,22 @@ func drawConfig(c Chooser, opt *Options) (cfg Config) {
 	cfg.Broker = b.String()
 	cfg.drawWorkload(c)
 	cfg.drawCluster(c)
+	cfg.count()
+	return cfg
+}
+
+// brokerBase is what the configuration file of every broker begins with.
+const brokerBase = "node.id=1\nprocess.roles=broker,controller\nlisteners=PLAINTEXT://broker:9092,CONTROLLER://broker:9093\n" +
+	"controller.listener.names=CONTROLLER\nlog.dirs=/data\nklamm.auto.format=true\n" +
+	"offsets.topic.replication.factor=1\nauto.create.topics.enable=false\n"
+
+// count counts the clients.
+func (cfg *Config) count() {
 	cfg.Clients = len(cfg.Producers) + cfg.Readers + 1
 	for _, n := range cfg.Groups {
 		cfg.Clients += n
 	}
 	cfg.Clients += len(cfg.exactly.writers) + len(cfg.exactly.pipes) + cfg.exactly.readers
-	return cfg
 }
 
 // drawExtras draws what was added after seeds had been written down: their older draws stay as they were.

@@ -136,7 +136,7 @@ func (a *asking) dirAsk() (kmsg.Request, bool) {
 	if !r.cfg.topology.many() && r.cfg.topology.places[0] < 2 || a.made < len(r.cfg.Topics) || a.repeat > 0 || a.session != 0 || r.stage >= stageCalm && !r.throttled {
 		return nil, false
 	}
-	v := r.w.draw(siteDirs, a.entity, 1<<32)
+	v := r.choose(a.entity, siteDirs, a.entity, 1<<32)
 	switch {
 	case r.stage >= stageCalm: // for good; one that was on its way may come after the first
 		if !r.lifted || v&7 == 1 {

@@ -48,7 +48,7 @@ func (l *levels) Step(now core.Now, ev *core.Event, out *core.Out) {
 			l.e.r.deed(deedLevel)
 		}
 	}
-	if now.Mono >= l.next && l.call == 0 {
+	if now.Mono >= l.next && l.call == 0 && l.e.r.turn(l.entity, now, &l.next) {
 		l.change(now, out)
 	}
 }
@@ -64,8 +64,7 @@ func allDone(p *kmsg.UpdateFeaturesResponse) bool {
 
 // change asks for another level.
 func (l *levels) change(now core.Now, out *core.Out) {
-	w := l.e.r.w
-	v := w.draw(siteWork, l.entity, 1<<32)
+	v := l.e.r.choose(l.entity, siteWork, l.entity, 1<<32)
 	if l.next = now.Mono + core.Time(500+v&0xfff)*core.Millisecond; l.e.quiet() {
 		l.next = core.Never
 		return
@@ -79,5 +78,6 @@ func (l *levels) change(now core.Now, out *core.Out) {
 		u.UpgradeType, u.AllowDowngrade = 1, false
 	}
 	q.FeatureUpdates = append(q.FeatureUpdates, u)
+	l.e.r.says(l.entity, "transaction.version=%d", l.asked)
 	l.call = l.a.Ask(now, core.NoNode, q, true, out)
 }

@@ -59,7 +59,7 @@ func (a *writer) Step(now core.Now, ev *core.Event, out *core.Out) {
 		a.p.Step(now, ev, out)
 	}
 	a.drain(now, out)
-	if now.Mono >= a.next {
+	if now.Mono >= a.next && a.e.r.turn(a.entity, now, &a.next) {
 		a.work(now, out)
 		a.drain(now, out)
 	}
@@ -79,11 +79,12 @@ func (a *writer) Step(now core.Now, ev *core.Event, out *core.Out) {
 // work does the next thing.
 func (a *writer) work(now core.Now, out *core.Out) {
 	r := a.e.r
-	v := r.w.draw(siteWork, a.entity, 1<<40)
+	v := r.choose(a.entity, siteWork, a.entity, 1<<40)
 	state, _ := a.p.Txn()
 	switch {
 	case state == client.TxnSick:
 		a.next = core.Never
+		r.says(a.entity, "abort")
 		a.p.Abort(now, out)
 	case a.conf.deserts && a.txn >= 0 && a.left < a.conf.records/2:
 		r.deedIn(ExactlyOnce, deedDeserted)
@@ -98,8 +99,10 @@ func (a *writer) work(now core.Now, out *core.Out) {
 		t.asked, a.next = r.w.now, core.Never
 		calm := r.stage >= stageCalm && (r.cfg.Workload == ExactlyOnce || !a.calmed)
 		if t.commit = int(v&7) >= a.conf.aborts || calm; t.commit {
+			r.says(a.entity, "commit")
 			a.p.Commit(now, out)
 		} else {
+			r.says(a.entity, "abort")
 			a.p.Abort(now, out)
 		}
 	case r.stage >= stageFlush || (a.conf.twin || a.conf.deserts) && a.e.quiet():
@@ -107,6 +110,7 @@ func (a *writer) work(now core.Now, out *core.Out) {
 	case r.probes.made < len(r.cfg.Topics):
 		a.next = now.Mono + 50*core.Millisecond
 	case a.p.Begin(now, out):
+		r.says(a.entity, "begin")
 		a.txn, a.left = a.e.begin(a.conf.id, a.life), int(v)%a.conf.records+1
 		if a.conf.deserts {
 			a.left = a.conf.records
@@ -125,7 +129,7 @@ func (a *writer) burst(now core.Now, v uint64, out *core.Out) {
 		n, topics = a.left, 1
 	}
 	for sent := 0; n > 0 && a.left > 0; n-- {
-		x := r.w.draw(siteWork, a.entity, 1<<40)
+		x := r.choose(a.entity, siteWork, a.entity, 1<<40)
 		a.left--
 		if sent++; sent%8 == 0 {
 			topics = min(topics+1, len(a.conf.topics))
@@ -139,6 +143,7 @@ func (a *writer) burst(now core.Now, v uint64, out *core.Out) {
 			keys.record(r.oracle, &rec, id, x>>20^x<<3)
 		}
 		a.e.txns[a.txn].ids = append(a.e.txns[a.txn].ids, id)
+		r.says(a.entity, "%s-%d %d bytes", rec.Topic, rec.Partition, len(rec.Value))
 		if a.p.Send(now, rec, out) == 0 {
 			r.oracle.Resolved(id, core.TopicPartition{}, -1, didNot, r.w.now)
 			continue

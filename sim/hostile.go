@@ -55,18 +55,19 @@ func (a *hostile) Step(now core.Now, ev *core.Event, out *core.Out) {
 		a.leave(now, out)
 	case a.r.stage >= stageFlush:
 		a.next = core.Never
-	default:
+	case a.r.turn(a.entity, now, &a.next):
 		a.begin(now, out)
 	}
 }
 
 func (a *hostile) wait(ms uint64) core.Time {
-	return core.Time(1+a.r.w.draw(siteHostile, a.entity, ms)) * core.Millisecond
+	return core.Time(1+a.r.choose(a.entity, siteHostile, a.entity, ms)) * core.Millisecond
 }
 
 // begin dials for the next kind of nonsense.
 func (a *hostile) begin(now core.Now, out *core.Out) {
-	a.kind = HostileTLS + FaultKind(a.r.w.draw(siteHostile, a.entity, uint64(hostileKinds)))
+	a.kind = HostileTLS + FaultKind(a.r.choose(a.entity, siteHostile, a.entity, uint64(hostileKinds)))
+	a.r.says(a.entity, "%s", a.kind)
 	n := 1
 	if a.kind == HostileStorm {
 		n = stormConns
@@ -122,7 +123,7 @@ func (a *hostile) speak(now core.Now, c core.ConnID, out *core.Out) {
 		w.Counts[a.kind]++
 	}
 	a.next = now.Mono + a.wait(3000)
-	v := w.draw(siteHostile, a.entity, 1<<32)
+	v := a.r.choose(a.entity, siteHostile, a.entity, 1<<32)
 	switch a.kind {
 	case HostileTLS:
 		out.Send(0, c, []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a client hello would go on here"))

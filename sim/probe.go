@@ -348,7 +348,7 @@ func (r *run) judgeProbes() {
 func (a *asking) fresh() adminKind {
 	if a.opened {
 		a.opened = false
-		if a.r.w.draw(siteScript, a.entity, 2) == 1 {
+		if a.r.choose(a.entity, siteScript, a.entity, 2) == 1 {
 			return adminCommitted
 		}
 	}

@@ -3,68 +3,16 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"klamm/checker"
 	"klamm/core"
 	"klamm/core/assign"
 	"klamm/core/client"
-	"klamm/core/wire"
 	"klamm/disksim"
 	"klamm/netsim"
 )
-
-// Options say how to run a seed.
-type Options struct {
-	Workload Workload
-	Profile  string // the name of a fault set, or empty: drawn
-	Nodes    [2]int // how many nodes the cluster has: from, to; 0 is 1
-	Trace    *Trace
-	Choices  Chooser    // instead of the seed's own
-	Memory   *Memory    // of runs before; not shared by runs at one time
-	Record   *Recording // to be filled; nil: the run is not recorded
-	Broker   func() core.Machine
-	Pure     core.Pure
-}
-
-// Profiles are the names of the sets of faults.
-func Profiles() (names []string) {
-	for s := range SetCount {
-		names = append(names, s.String())
-	}
-	return names
-}
-
-// Describe is what a seed's run will be like: its configuration and its plan.
-func Describe(seed uint64, opt Options) string {
-	choices := NewKeyed(seed)
-	cfg := drawConfig(choices, &opt)
-	var b strings.Builder
-	b.WriteString(cfg.String())
-	for _, f := range drawPlan(choices, &cfg) {
-		fmt.Fprintf(&b, "%s %s node=%d for=%dms p=%d q=%d\n", instant(f.At), f.Kind, f.Node, f.For.Millis(), f.P, f.Q)
-	}
-	return b.String()
-}
-
-// Result is what came of one run.
-type Result struct {
-	Seed          uint64
-	Set           FaultSet
-	Failure       *Failure
-	Hash          Hash
-	Events, Steps uint64
-	Acked, Read   int
-	Faults        int // misfortunes of the plan that came
-	Crashes       int
-	Calm          bool // everything came alive after healing
-	Time          core.Time
-	Counts        [FaultCount]uint64
-	Net           [netsim.CounterCount]uint64
-	Disk          [disksim.CounterCount]uint64
-	Marks         *core.Marks
-	Deeds         []uint64 // of the workload
-}
 
 // stage is how far a run has come.
 type stage uint8
@@ -80,6 +28,7 @@ const (
 
 // run is one run of the whole: a world, its clients, and the oracle.
 type run struct {
+	seed        uint64
 	throttled   bool // replication may be held back,
 	lifted      bool // and is no longer, after healing
 	w           *World
@@ -111,6 +60,7 @@ type run struct {
 	cleaning    *cleanWatch // nil: nothing is cleaned
 	deeds       []uint64
 	suspects    []suspect // of the workload of groups
+	script      *script   // nil: operations are drawn, and nobody wants to know them
 }
 
 const (
@@ -127,22 +77,27 @@ func Run(seed uint64, opt Options) Result {
 	if choices == nil {
 		choices = NewKeyed(seed)
 	}
-	r := &run{w: NewWorld(choices), opt: &opt, oracle: NewOracle()}
+	r := &run{w: NewWorld(choices), opt: &opt, oracle: NewOracle(), seed: seed}
 	if opt.Memory != nil {
 		r.w.memory = opt.Memory
 	}
-	r.cfg = drawConfig(choices, &opt)
+	if opt.Scenario != nil {
+		r.cfg = opt.Scenario.Config
+	} else {
+		r.cfg = drawConfig(choices, &opt)
+	}
 	r.deeds = make([]uint64, len(r.cfg.Workload.row().deeds))
 	if r.cfg.Workload != Mixed {
 		r.w.Hash.Add(uint64(r.cfg.Workload), 0)
 	}
-	r.w.Trace = opt.Trace
+	r.w.Trace, r.w.StepLog, r.w.To = opt.Trace, opt.Steps, opt.To
 	r.w.record(opt.Record)
 	r.oracle.rec = opt.Record
 	r.w.Debug = r.cfg.Debug
 	r.oracle.OnSkip = r.skipped
 	r.startProbes()
 	r.build()
+	r.start()
 	opt.Record.nodesKnown(&r.cfg)
 	r.w.OnPhase = r.phase
 	r.w.OnExit = r.exited
@@ -158,7 +113,13 @@ func Run(seed uint64, opt Options) Result {
 	}
 	r.w.PhaseAt(r.cfg.Chaos, phaseHealed)
 	r.w.Run(r.cfg.Chaos+2*calmTime, eventsMax)
-	return r.result(seed)
+	stopped := ""
+	if r.w.To > 0 && r.w.Steps >= r.w.To {
+		stopped = r.stopped()
+	}
+	res := r.result(seed)
+	res.Stopped = stopped
+	return res
 }
 
 func (r *run) build() {
@@ -220,23 +181,6 @@ func (r *run) build() {
 		return r.audit
 	})
 	w.weather()
-	for i := 0; i < r.auditNode; i++ {
-		w.StartAt(0, i)
-	}
-	w.SetPlan(drawPlan(w.Choices, cfg))
-}
-
-// client adds a node for a client.
-func (w *World) client(r *run, name string, born func(entity uint64, life uint32) core.Machine) int {
-	id := uint64(len(w.Nodes))
-	n := &Node{Name: name, Pure: clientPure(), Config: func(uint32) string { return "" }}
-	n.Make = func(life uint32) core.Machine { return born(id<<16|uint64(life), life) }
-	return w.Add(n, name, "0", 1<<20)
-}
-
-// clientPure is what a world computes for a client: it cuts frames, and clients decode for themselves.
-func clientPure() core.Pure {
-	return core.Pure{Split: wire.Split, Work: func(core.WorkKind, []byte, []byte) []byte { return nil }}
 }
 
 func (r *run) producer(i int, entity uint64) core.Machine {
@@ -427,6 +371,9 @@ func (r *run) enter(s stage) {
 // for each long poll of the others. What is too long is a time in which it has read nothing.
 func (r *run) over() bool {
 	most, from := calmTime, r.stageAt
+	if r.opt.Patience > 0 {
+		most = r.opt.Patience
+	}
 	if r.cfg.Set == SetDamage || r.cfg.Set == SetLying {
 		most = 8 * core.Second
 	} else if r.stage == stageAudit && r.audit != nil {
@@ -462,7 +409,10 @@ func (r *run) shake() {
 }
 
 func (r *run) alive() bool {
-	for _, p := range r.producers {
+	for i, p := range r.producers {
+		if r.isAbsent("producer" + strconv.Itoa(i)) {
+			continue
+		}
 		if p == nil || !p.calmed && p.conf.options.Acks != client.AcksNone {
 			return false
 		}
@@ -471,7 +421,10 @@ func (r *run) alive() bool {
 }
 
 func (r *run) flushed() bool {
-	for _, p := range r.producers {
+	for i, p := range r.producers {
+		if r.isAbsent("producer" + strconv.Itoa(i)) {
+			continue
+		}
 		if p == nil || p.p.Pending() > 0 || !p.ended {
 			return false
 		}
@@ -500,7 +453,7 @@ func (r *run) audited() bool {
 				continue
 			}
 			for g := range r.cfg.Groups {
-				if l.read[off]>>g&1 == 0 {
+				if l.read[off]>>g&1 == 0 && !r.groupGone(g) {
 					return false
 				}
 			}
@@ -513,7 +466,7 @@ func (r *run) audited() bool {
 // audit read it.
 func (r *run) groupsAt(l *logOf) bool {
 	for g := range r.cfg.Groups {
-		if !slices.ContainsFunc(r.members, func(m *reading) bool {
+		if !r.groupGone(g) && !slices.ContainsFunc(r.members, func(m *reading) bool {
 			position, _ := m.c.Position(l.at)
 			return m.group == fmt.Sprintf("g%d", g) && int64(position) >= l.audited
 		}) {
@@ -527,6 +480,11 @@ func (r *run) judge() {
 	if groups := len(r.cfg.Groups); r.cfg.Set != SetLying && r.audit != nil && r.audit.atEnd {
 		if r.cfg.Set == SetDamage { // nobody waited for them
 			groups = 0
+		}
+		for g := range r.cfg.Groups {
+			if r.groupGone(g) {
+				r.oracle.Gone |= 1 << g
+			}
 		}
 		r.oracle.Final(groups)
 	}

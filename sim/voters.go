@@ -137,7 +137,7 @@ func (a *asking) voterAsk() (kmsg.Request, bool) {
 	if t.voting == votersFixed || a.made < len(r.cfg.Topics) || a.repeat > 0 || a.session != 0 || r.stage >= stageCalm {
 		return nil, false
 	}
-	v := r.w.draw(siteAdmin, a.entity<<16|0x7e, 1<<32)
+	v := r.choose(a.entity, siteAdmin, a.entity<<16|0x7e, 1<<32)
 	at := r.find(KillController, 0)
 	if at < 0 || v&7 != 0 {
 		return nil, false

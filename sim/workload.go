@@ -99,6 +99,9 @@ func (a *producing) Step(now core.Now, ev *core.Event, out *core.Out) {
 			}
 			break
 		}
+		if !a.r.turn(a.entity, now, &a.next) {
+			break
+		}
 		a.burst(now, out)
 	}
 	a.drain()
@@ -107,13 +110,13 @@ func (a *producing) Step(now core.Now, ev *core.Event, out *core.Out) {
 // burst sends a few records.
 func (a *producing) burst(now core.Now, out *core.Out) {
 	w := a.r.w
-	v := w.draw(siteWork, a.entity, 1<<32)
+	v := a.r.choose(a.entity, siteWork, a.entity, 1<<32)
 	a.next = now.Mono + a.conf.pause/2 + a.conf.pause*core.Time(v&0xff)>>8
 	if a.p.Pending() > 200 {
 		return
 	}
 	for range 1 + int(v>>8&0xff)*a.conf.burst>>8 {
-		x := w.draw(siteWork, a.entity, 1<<40)
+		x := a.r.choose(a.entity, siteWork, a.entity, 1<<40)
 		t := &a.r.cfg.Topics[a.conf.topics[int(x&0xff)%len(a.conf.topics)]]
 		id := a.r.oracle.Sent(a.number, t.name, w.now)
 		rec := client.Record{Topic: t.name, Partition: int32(x>>8&0xff) % t.partitions, Value: makeValue(id, int(x>>16&0xffff)*a.conf.size>>16)}
@@ -127,6 +130,7 @@ func (a *producing) burst(now core.Now, out *core.Out) {
 		if t.compacted.on {
 			t.compacted.record(a.r.oracle, &rec, id, x>>20^x<<3)
 		}
+		a.r.says(a.entity, "%s %d bytes", t.name, len(rec.Value))
 		if a.p.Send(now, rec, out) == 0 {
 			a.r.oracle.Resolved(id, core.TopicPartition{}, -1, didNot, w.now)
 			return

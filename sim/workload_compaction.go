@@ -156,7 +156,7 @@ func (c *compaction) build() {
 
 // alive says that topics have not their policies back yet.
 func (c *compaction) alive() string {
-	if j := c.janitor; j == nil || j.calm < len(c.r.cfg.Topics) {
+	if j := c.janitor; !c.r.isAbsent("janitor") && (j == nil || j.calm < len(c.r.cfg.Topics)) {
 		return "the janitor has not put all policies back"
 	}
 	return c.txns.alive()
@@ -343,16 +343,17 @@ func (j *janitor) Step(now core.Now, ev *core.Event, out *core.Out) {
 			j.calm++
 		}
 	}
-	if now.Mono >= j.next && j.call == 0 {
+	if now.Mono >= j.next && j.call == 0 && j.r.turn(j.entity, now, &j.next) {
 		j.change(now, out)
 	}
 }
 
 // change makes the next change.
 func (j *janitor) change(now core.Now, out *core.Out) {
-	v := j.r.w.draw(siteWork, j.entity, 1<<32)
+	v := j.r.choose(j.entity, siteWork, j.entity, 1<<32)
 	j.next = now.Mono + core.Time(100+v&0x1ff)*core.Millisecond
 	set := func(topic, name, value string) {
+		j.r.says(j.entity, "%s %s=%s", topic, name, value)
 		j.call = j.a.AlterConfigs(now, []client.ConfigChange{{Resource: client.Resource{Type: client.TopicResource, Name: topic}, Name: name, Value: value}}, false, out)
 	}
 	if j.restoring = j.r.stage >= stageCalm; j.restoring {

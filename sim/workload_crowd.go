@@ -85,7 +85,10 @@ func (c *crowd) Step(now core.Now, ev *core.Event, out *core.Out) {
 		c.next = core.Never
 		return
 	}
-	v := c.r.w.draw(siteWork, c.entity, 1<<48)
+	if !c.r.turn(c.entity, now, &c.next) {
+		return
+	}
+	v := c.r.choose(c.entity, siteWork, c.entity, 1<<48)
 	c.next = now.Mono + core.Time(10+v&63)*core.Millisecond
 	if c.r.probes.made < len(c.r.cfg.Topics) {
 		return
@@ -108,7 +111,7 @@ func (c *crowd) work(now core.Now, v uint64, out *core.Out) {
 		return
 	}
 	for range 1 + v&3 {
-		x := c.r.w.draw(siteWork, c.entity, 1<<32)
+		x := c.r.choose(c.entity, siteWork, c.entity, 1<<32)
 		m := int(x) % len(c.members)
 		c.send(now, m, x>>8, out)
 	}

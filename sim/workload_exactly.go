@@ -298,6 +298,9 @@ func (e *exactly) audited() string {
 	}
 	for i := range e.r.cfg.exactly.pipes {
 		p := &e.r.cfg.exactly.pipes[i]
+		if e.pipeGone(p.group) {
+			continue
+		}
 		for _, v := range e.shown {
 			if !slices.ContainsFunc(p.from, func(t int) bool { return e.r.cfg.Topics[t].name == v.Partition.TopicID }) {
 				continue
@@ -314,6 +317,16 @@ func (e *exactly) audited() string {
 		}
 	}
 	return ""
+}
+
+// pipeGone reports whether no pipe of a group takes part.
+func (e *exactly) pipeGone(group string) bool {
+	for i, p := range e.r.cfg.exactly.pipes {
+		if p.group == group && !e.r.isAbsent(fmt.Sprintf("pipe%d", i)) {
+			return false
+		}
+	}
+	return true
 }
 
 // open says what is open in a partition, as its replicas have it.
@@ -408,7 +421,7 @@ func (e *exactly) history(complete bool) *checker.TxnHistory {
 		h.Views = append(h.Views, v)
 	}
 	for _, p := range e.r.cfg.exactly.pipes {
-		if !p.twin && !slices.ContainsFunc(h.Pipes, func(q checker.Pipe) bool { return q.Group == p.group }) {
+		if !p.twin && !e.pipeGone(p.group) && !slices.ContainsFunc(h.Pipes, func(q checker.Pipe) bool { return q.Group == p.group }) {
 			h.Pipes = append(h.Pipes, checker.Pipe{Group: p.group}) // that all went through was waited for
 		}
 	}

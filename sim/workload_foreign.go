@@ -50,7 +50,7 @@ func (r *run) newForeign(entity uint64) *foreign {
 func (a *foreign) Next() core.Time { return a.next }
 
 func (a *foreign) wait(now core.Now, ms uint64) {
-	a.next = now.Mono + core.Time(1+a.r.w.draw(siteWork, a.entity, ms))*core.Millisecond
+	a.next = now.Mono + core.Time(1+a.r.choose(a.entity, siteWork, a.entity, ms))*core.Millisecond
 }
 
 func (a *foreign) Step(now core.Now, ev *core.Event, out *core.Out) {
@@ -87,6 +87,9 @@ func (a *foreign) Step(now core.Now, ev *core.Event, out *core.Out) {
 		}
 		return
 	}
+	if a.step == stepBegin && !a.r.turn(a.entity, now, &a.next) {
+		return
+	}
 	a.act(now, out)
 }
 
@@ -121,10 +124,10 @@ func (a *foreign) over(now core.Now) {
 }
 
 func (a *foreign) act(now core.Now, out *core.Out) {
-	w := a.r.w
+	draw := func(n uint64) uint64 { return a.r.choose(a.entity, siteWork, a.entity, n) }
 	if a.step == stepBegin {
-		a.move = foreignMove(w.draw(siteWork, a.entity, uint64(moveCount)))
-		a.group = int(w.draw(siteWork, a.entity, uint64(len(a.r.cfg.Groups))))
+		a.move = foreignMove(draw(uint64(moveCount)))
+		a.group = int(draw(uint64(len(a.r.cfg.Groups))))
 	}
 	l := &a.lines[0]
 	switch a.move {
@@ -139,8 +142,8 @@ func (a *foreign) act(now core.Now, out *core.Out) {
 	case moveStray:
 		if a.r.settled() {
 			for range 6 {
-				name := "stray" + strconv.Itoa(int(w.draw(siteWork, a.entity, 16)))
-				if w.draw(siteWork, a.entity, 4) == 0 {
+				name := "stray" + strconv.Itoa(int(draw(16)))
+				if draw(4) == 0 {
 					name = a.name()
 				}
 				l.send(a.r, a.join(name, "", 800, 6000), 9, 0, 0, out)
@@ -204,7 +207,7 @@ func (a *foreign) join(group, instance string, session, rebalance int32) *kmsg.J
 		t := &a.r.cfg.Topics[i]
 		s.Topics = append(s.Topics, t.name)
 		for p := range t.partitions {
-			if a.move == moveClaim && a.r.w.draw(siteWork, a.entity, 4) != 0 { // whoever has it claims it with a newer generation
+			if a.move == moveClaim && a.r.choose(a.entity, siteWork, a.entity, 4) != 0 { // whoever has it claims it with a newer generation
 				s.Owned = append(s.Owned, core.TopicPartition{Topic: t.name, Partition: p})
 			}
 		}
@@ -254,7 +257,7 @@ func (a *foreign) heed(now core.Now, resp kmsg.Response, out *core.Out) {
 			a.lines[0].send(a.r, a.join(a.name(), "", 6000, 6000), 9, 0, 0, out)
 		case p.ErrorCode == 0 && a.rounds < 6:
 			a.wait(now, 1500)
-		case a.r.w.draw(siteWork, a.entity, 2) == 0:
+		case a.r.choose(a.entity, siteWork, a.entity, 2) == 0:
 			a.leave(out)
 			a.over(now)
 		default: // it is gone without a word

@@ -147,15 +147,14 @@ func (t *tools) Step(now core.Now, ev *core.Event, out *core.Out) {
 			t.answered(now, &list[i], out)
 		}
 	}
-	if now.Mono >= t.next && t.call == 0 {
+	if now.Mono >= t.next && t.call == 0 && t.r.turn(t.entity, now, &t.next) {
 		t.begin(now, out)
 	}
 }
 
 // begin begins another task.
 func (t *tools) begin(now core.Now, out *core.Out) {
-	w := t.r.w
-	v := w.draw(siteWork, t.entity, 1<<32)
+	v := t.r.choose(t.entity, siteWork, t.entity, 1<<32)
 	if t.next = now.Mono + core.Time(100+v&0x3ff)*core.Millisecond; t.r.stage >= stageCalm {
 		t.next = core.Never
 		return
@@ -181,7 +180,7 @@ const offsetsTopic = "__consumer_offsets"
 
 // answered goes on with the task.
 func (t *tools) answered(now core.Now, a *client.Answer, out *core.Out) {
-	v := t.r.w.draw(siteWork, t.entity, 1<<32)
+	v := t.r.choose(t.entity, siteWork, t.entity, 1<<32)
 	switch t.step {
 	case toolDescribe:
 		if len(a.Groups) != 1 || a.Outcomes[0].Fate != client.Did || t.r.stage >= stageCalm {

@@ -108,6 +108,8 @@ type World struct {
 	Debug      bool // verify that nobody touches what was given away
 	Trace      *Trace
 	Rec        *Recording // nil: the run is not recorded
+	StepLog    *StepLog
+	To         uint64 // the step after which it stops; 0: never
 	Failure    *Failure
 	OnExit     func(node int, code int64) // after a machine's own exit
 	OnPhase    func(phase uint64)
@@ -209,7 +211,7 @@ func (w *World) PhaseAt(at core.Time, phase uint64) { w.push(at, itemPhase, 0, p
 
 // Run goes on until an instant, a failure, or the end of everything.
 func (w *World) Run(until core.Time, eventsMax uint64) {
-	for w.Failure == nil {
+	for w.Failure == nil && (w.To == 0 || w.Steps < w.To) {
 		if w.head < len(w.queue) {
 			d := &w.queue[w.head]
 			node, life := int(d.node), d.life
@@ -331,8 +333,12 @@ func (w *World) Step(node int, ev *core.Event) {
 	if len(ev.Data) > 0 {
 		data = sum(ev.Data)
 	}
+	before := w.Hash
 	w.Hash.Add(uint64(node)<<48|uint64(ev.Kind)<<40|uint64(ev.Err)<<20^uint64(ev.Conn), uint64(ev.Op)^data)
 	w.Hash.Add(uint64(ev.N), uint64(w.now))
+	if w.StepLog != nil {
+		w.StepLog.mark(w, node, ev.Kind, before)
+	}
 	if w.Trace != nil {
 		w.traceEvent(n, ev)
 	}

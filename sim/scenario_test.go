@@ -1,0 +1,77 @@
+package sim_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"klamm/core"
+	"klamm/core/broker"
+	"klamm/sim"
+)
+
+func optionsFor(t *testing.T, workload string, nodes int) sim.Options {
+	w, ok := sim.ParseWorkload(workload)
+	require.True(t, ok)
+	return sim.Options{Workload: w, Nodes: [2]int{nodes, nodes}, Memory: &sim.Memory{}, Broker: func() core.Machine { return broker.New() }, Pure: broker.Pure()}
+}
+
+// A run that is written down, read again and replayed is the same run: for each workload, of one node and of three.
+func TestReplayEqualsSeed(t *testing.T) {
+	seeds := uint64(6)
+	if *manySeeds {
+		seeds = 200
+	}
+	for _, workload := range sim.Workloads() {
+		for _, nodes := range []int{1, 3} {
+			opt := optionsFor(t, workload, nodes)
+			for seed := range seeds / uint64(nodes) {
+				var saved sim.Scenario
+				opt.Save, opt.Scenario = &saved, nil
+				was := sim.RunSafe(seed, opt)
+				read, err := sim.ParseScenario(saved.String())
+				require.NoError(t, err, "%s", saved.String())
+				require.Equal(t, saved.String(), read.String())
+				var again sim.Scenario
+				opt.Scenario, opt.Save = read, &again
+				is := sim.RunSafe(read.Seed, opt)
+				require.Equal(t, was.Hash, is.Hash, "%s seed %d of %d nodes: %d and %d steps, %+v\n%s", workload, seed, nodes, was.Steps, is.Steps, is.Failure, saved.String())
+				require.True(t, reflect.DeepEqual(saved.Script, again.Script))
+			}
+		}
+	}
+}
+
+// Errors name the line.
+func TestScenarioErrors(t *testing.T) {
+	const good = "klamm scenario 1\nseed 1\nworld sync\ntopic t0\nproducer 0\n"
+	_, err := sim.ParseScenario(good)
+	require.NoError(t, err)
+	for text, want := range map[string]string{
+		"":                                       "line 1: there is nothing",
+		"hello\n":                                "line 1: this is no scenario",
+		good + "fault 1s no-kind x\n":            "line 6: fault: there is no kind",
+		good + "fault soon a b\n":                "line 6: fault: \"soon\" is no instant",
+		good + "fault 1s process.kill broker9\n": "line 6: fault: there is no node \"broker9\"",
+		good + "fault 1s disk.aimed-errors broker q=77\n":   "line 6: fault: disk.aimed-errors can't come",
+		good + "# nothing\nat 1s producer0 zz\n":            "line 7: at: \"zz\" is no draw",
+		good + "at 1s broker w1\n":                          "line 6: at: there is no client \"broker\"",
+		good + "producer 0\n":                               "line 6: producer: give each a number of its own",
+		good + "producer 1 burst=0\n":                       "line 6: burst=0: give a whole number from 1 to 1000",
+		good + "producer 1 colour=red\n":                    "line 6: \"colour=red\" is not understood here",
+		good + "world calm\n":                               "line 6: world: name the set of faults first",
+		good + "cluster nodes=3 roles=2,2,2\n":              "line 6: a cluster needs a broker and a controller",
+		good + "absent admin\n":                             "line 6: absent: admin must take part",
+		"klamm scenario 1\nproducer 0\n":                    "line 2: producer: topics come first",
+		"klamm scenario 1\nseed 1\n":                        "line 1: a scenario needs a topic",
+		"klamm scenario 2\n":                                "line 1: this is no scenario",
+		good + "banana\n":                                   "line 6: \"banana\" begins no line",
+		good + "fault 1s disk.directory-fails broker p=2\n": "line 6: fault: disk.directory-fails can't come",
+	} {
+		_, err := sim.ParseScenario(text)
+		require.Error(t, err, text)
+		require.True(t, strings.HasPrefix(err.Error(), want), "%s\n%s", text, err)
+	}
+}
