@@ -88,6 +88,32 @@ func RunSafe(seed uint64, opt Options) (res Result) {
 	return Run(seed, opt)
 }
 
+// failures runs scenarios, some at once, and returns how each failed: nil is not at all, and for those that are none.
+func (opt *Options) failures(list []*Scenario, cores int) []*Failure {
+	out := make([]*Failure, len(list))
+	var next atomic.Uint64
+	var wg sync.WaitGroup
+	work := func(memory *Memory) {
+		for i := next.Add(1) - 1; i < uint64(len(list)); i = next.Add(1) - 1 {
+			if list[i] != nil {
+				o := *opt
+				o.Memory, o.Scenario, o.Save = memory, list[i], nil
+				out[i] = RunSafe(list[i].Seed, o).Failure
+			}
+		}
+	}
+	for range min(cores, len(list)) - 1 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			work(&Memory{})
+		}()
+	}
+	work(opt.Memory)
+	wg.Wait()
+	return out
+}
+
 // where names the place of a panic: the first two lines of our own code above it.
 func where(stack string) string {
 	_, after, _ := strings.Cut(stack, "panic.go")
