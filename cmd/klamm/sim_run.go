@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -30,7 +29,7 @@ func newSimCommand() *cobra.Command {
 		Long: `Runs the broker and its clients, unchanged, on a simulated network, disk and clock that fail by seed: crashes
 at any instant, lost and torn writes, failed syncs, cut connections, jumping clocks. One seed is one run, and replays.`,
 	}
-	cmd.AddCommand(newSimRunCommand(), newSimReplayCommand(), newSimTraceCommand())
+	cmd.AddCommand(newSimRunCommand(), newSimReplayCommand(), newSimTraceCommand(), newSimShowCommand(), newSimShrinkCommand())
 	return cmd
 }
 
@@ -93,6 +92,7 @@ func newSimRunCommand() *cobra.Command {
 	var seed int64
 	var profile, nodes, workload, cpuProfile string
 	var limit time.Duration
+	var save, saveFailures string
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run many seeds; green only if every promise held and every kind of fault came",
@@ -111,6 +111,8 @@ func newSimRunCommand() *cobra.Command {
 	f.StringVar(&workload, "workload", "mixed", workloadHelp())
 	f.IntVar(&c.Cores, "cores", runtime.NumCPU(), "how many at once")
 	f.BoolVar(&c.Twice, "twice", false, "run each seed twice and compare the hashes")
+	f.StringVar(&save, "save", "", "with --seed: write the run as a scenario to this file")
+	f.StringVar(&saveFailures, "save-failures", "", "write each seed that broke a promise as a scenario into this directory")
 	f.DurationVar(&limit, "limit", 0, "stop after this long; seeds that were not reached are no pass")
 	f.StringVar(&cpuProfile, "cpuprofile", "", "write a profile of the CPU to this file, for go tool pprof, and for go build -pgo (cmd/klamm/default.pgo is one)")
 	format := addFormat(cmd)
@@ -131,6 +133,9 @@ func newSimRunCommand() *cobra.Command {
 			defer pprof.StopCPUProfile()
 		}
 		c.Options = opt
+		if save != "" && seed < 0 {
+			return usagef("--save needs --seed: give a directory with --save-failures to save those of a campaign")
+		}
 		if seed >= 0 {
 			c.From, c.Seeds = uint64(seed), 1
 		}
@@ -145,6 +150,9 @@ func newSimRunCommand() *cobra.Command {
 			r.EventsPerSecond = int64(float64(r.Events) / used.Seconds())
 		}
 		r.SeedsPerSecond = float64(r.Seeds) / took.Seconds()
+		if err := saveRuns(save, saveFailures, &c, r.Report); err != nil {
+			return err
+		}
 		r.MarksNeverHit, r.MarksWrong = marksJudged(marksInSource("core"), r.Marks, opt.Nodes[1] <= 1, opt.Workload == sim.Mixed)
 		r.Green = r.Green && len(r.MarksWrong) == 0 && !r.marksMissing(profile, opt.Workload == sim.Mixed)
 		if *format == "json" {
@@ -273,50 +281,4 @@ func printSimReport(w io.Writer, c *sim.Campaign, r *simReport) {
 	if len(r.Zero) > 0 && r.Asked > 1 {
 		fmt.Fprintf(w, "these never came, so nothing is known of them: %s\nGo on with more seeds:\n  klamm sim run%s --from %d --seeds %d\n", strings.Join(r.Zero, " "), c.Further(), r.From+r.Seeds, r.Asked)
 	}
-}
-
-func newSimReplayCommand() *cobra.Command {
-	var seed uint64
-	var profile, nodes, workload string
-	var trace bool
-	var from uint64
-	var limit int
-	cmd := &cobra.Command{
-		Use:   "replay",
-		Short: "Run one seed and print what happened",
-		Args:  cobra.NoArgs,
-	}
-	f := cmd.Flags()
-	f.Uint64Var(&seed, "seed", 0, "the seed")
-	f.StringVar(&profile, "profile", "", "the set of faults, as it was given to sim run")
-	f.StringVar(&nodes, "nodes", "1", nodesHelp+", as it was given to sim run")
-	f.StringVar(&workload, "workload", "mixed", "as it was given to sim run")
-	f.BoolVar(&trace, "trace", false, "print every event and every effect")
-	f.Uint64Var(&from, "from", 0, "with --trace: the first step to print")
-	f.IntVar(&limit, "limit", 64<<20, "with --trace: at most so many bytes")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		opt, err := simOptions(profile, nodes, workload)
-		if err != nil {
-			return err
-		}
-		if trace {
-			opt.Trace = &sim.Trace{From: from, Limit: limit}
-		}
-		w := cmd.OutOrStdout()
-		fmt.Fprint(w, sim.Describe(seed, opt))
-		r := sim.RunSafe(seed, opt)
-		if trace {
-			if _, err := io.WriteString(w, opt.Trace.Text.String()); err != nil {
-				return errors.New("the trace can't be written: " + err.Error())
-			}
-		}
-		fmt.Fprintf(w, "seed %d: %d steps, %d events of the broker, %d acknowledged, %d read, hash %s\n", seed, r.Steps, r.Events, r.Acked, r.Read, r.Hash)
-		if r.Failure != nil {
-			fmt.Fprintf(w, "broke %s at step %d (%d ms): %s\n", r.Failure.Rule, r.Failure.Step, r.Failure.At.Millis(), r.Failure.Text)
-			return errSilent
-		}
-		fmt.Fprintln(w, "no rule was broken")
-		return nil
-	}
-	return cmd
 }
