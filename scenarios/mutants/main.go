@@ -3,6 +3,7 @@
 // build (go build -overlay); the product's own files never contain it.
 //
 //	go run ./scenarios/mutants [-cluster|-workloads] [-only M005,M090] [-ranges 3] [-cap 200] [-cores 1] [-out FILE.md]
+//	go run ./scenarios/mutants -shrink [-only M005,M090]
 //	go run ./scenarios/mutants -build [-only M005 -keep DIR]
 //
 // With -cluster the mutants of a cluster are meant, those whose arguments have --nodes; with -workloads those
@@ -200,6 +201,7 @@ var (
 	patient = flag.Bool("patient", false, "look through every range, also when the first one finds nothing")
 	build   = flag.Bool("build", false, "only build each mutant")
 	keep    = flag.String("keep", "", "with -build: a directory that is left with what was built, klamm-M005 and so on")
+	smaller = flag.Bool("shrink", false, "find one seed of each mutant and shrink it, instead of counting seeds")
 )
 
 func main() {
@@ -217,6 +219,10 @@ func main() {
 	defer os.RemoveAll(dir)
 	var table strings.Builder
 	fmt.Fprintf(&table, "| mutant | bug | further arguments | difficulty (guess) | should fire | fired | seeds to find, by range | median | worst |\n|---|---|---|---|---|---|---|---|---|\n")
+	if *smaller {
+		table.Reset()
+		table.WriteString(shrinkHead)
+	}
 	plain := map[string]bool{}
 	u := &unchanged{bin: filepath.Join(dir, "klamm"), fails: map[string]bool{}}
 	found, total := 0, 0
@@ -250,7 +256,12 @@ func main() {
 			plain[key] = true
 			u.healthy(m.args, *ranges, min(*limit, 100))
 		}
-		row, hit := m.measure(u, dir, *ranges, *limit)
+		row, hit := "", false
+		if *smaller {
+			row, hit = m.shrink(u, dir, *limit)
+		} else {
+			row, hit = m.measure(u, dir, *ranges, *limit)
+		}
 		if total++; hit {
 			found++
 		}
@@ -264,7 +275,11 @@ func main() {
 		}
 		return
 	}
-	fmt.Printf("%d of %d found in every range\n", found, total)
+	if *smaller {
+		fmt.Printf("%d of %d found and shrunk to %d lines in %s\n", found, total, shrinkLines, shrinkTime)
+	} else {
+		fmt.Printf("%d of %d found in every range\n", found, total)
+	}
 	if *out != "" {
 		check(os.WriteFile(*out, []byte(table.String()), 0o644))
 	}
