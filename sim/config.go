@@ -283,6 +283,16 @@ func clientOptions(at *topology, id string, draw func(uint64) int) client.Option
 	}
 }
 
+// setting is a number of the brokers' configuration file, of which the last holds.
+func (c *Config) setting(name string, usual int64) int64 {
+	for _, kv := range properties(c.Broker, "") {
+		if kv[0] == name {
+			usual = number(kv[1])
+		}
+	}
+	return usual
+}
+
 // topic finds a topic by its name.
 func (c *Config) topic(name string) *topicConfig {
 	for i := range c.Topics {

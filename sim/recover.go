@@ -421,7 +421,7 @@ func (r *run) assignments(nodes ...*Node) {
 	}
 	stored := make([]int32, len(w.handed))
 	for _, n := range nodes {
-		for p := range 8 {
+		for p := range r.cfg.setting("offsets.topic.num.partitions", 50) {
 			r.eachSegment(n, r.logDir(n, core.TopicPartition{Topic: "__consumer_offsets", Partition: int32(p)}), func(base int64, file []byte) {
 				list, _, _ := checker.ReadSegment(file)
 				for _, b := range list {
