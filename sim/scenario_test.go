@@ -20,14 +20,14 @@ func optionsFor(t *testing.T, workload string, nodes int) sim.Options {
 
 // A run that is written down, read again and replayed is the same run: for each workload, of one node and of three.
 func TestReplayEqualsSeed(t *testing.T) {
-	seeds := uint64(6)
+	seeds := uint64(4)
 	if *manySeeds {
 		seeds = 200
 	}
 	for _, workload := range sim.Workloads() {
 		for _, nodes := range []int{1, 3} {
 			opt := optionsFor(t, workload, nodes)
-			for seed := range seeds / uint64(nodes) {
+			for seed := range seeds {
 				var saved sim.Scenario
 				opt.Save, opt.Scenario = &saved, nil
 				was := sim.RunSafe(seed, opt)
