@@ -184,8 +184,7 @@ func ParseScenario(text string) (*Scenario, error) {
 	if len(c.Topics) == 0 {
 		return nil, fmt.Errorf("line 1: a scenario needs a topic")
 	}
-	p.finish()
-	return p.s, nil
+	return p.s, p.finish()
 }
 
 // line reads a line.
@@ -330,7 +329,14 @@ func (p *parser) settle() {
 	c.absent = slices.DeleteFunc(c.absent, func(name string) bool { return c.listed(name) && !slices.Contains(s.names, name) })
 }
 
-func (p *parser) finish() { p.settle() }
+// finish completes what was read.
+func (p *parser) finish() error {
+	p.settle()
+	if c := &p.s.Config; len(c.Groups) == 0 && (c.foreign || c.Workload == Groups) {
+		return fmt.Errorf("line 1: the foreign member and the workload of groups need a group")
+	}
+	return nil
+}
 
 // node finds a node; faults and operations come after everything that names one.
 func (p *parser) node(name string) int {

@@ -1,7 +1,9 @@
 package sim_test
 
 import (
+	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,4 +76,50 @@ func TestScenarioErrors(t *testing.T) {
 		require.Error(t, err, text)
 		require.True(t, strings.HasPrefix(err.Error(), want), "%s\n%s", text, err)
 	}
+}
+
+// However a file is mangled, it is refused or means something, which it says again when it is written.
+func TestMangledScenarios(t *testing.T) {
+	opt := optionsFor(t, "exactly-once", 3)
+	var saved sim.Scenario
+	opt.Save = &saved
+	opt.To = 2000
+	sim.RunSafe(4, opt)
+	lines := strings.Split(saved.String(), "\n")
+	lines = lines[:min(len(lines), 60)]
+	rnd := rand.New(rand.NewPCG(1, 2))
+	good := 0
+	for range 400 {
+		mangled := slices.Clone(lines)
+		for range 1 + rnd.IntN(4) {
+			i := 1 + rnd.IntN(len(mangled)-1)
+			words := strings.Fields(mangled[i])
+			if len(words) == 0 {
+				continue
+			}
+			k := rnd.IntN(len(words))
+			switch rnd.IntN(4) {
+			case 0:
+				mangled = slices.Delete(mangled, i, i+1)
+				continue
+			case 1:
+				words = slices.Delete(words, k, k+1)
+			case 2:
+				words[k] = words[rnd.IntN(len(words))]
+			case 3:
+				words[k] = words[k][:rnd.IntN(len(words[k])+1)] + string(rune(' '+rnd.IntN(95)))
+			}
+			mangled[i] = strings.Join(words, " ")
+		}
+		read, err := sim.ParseScenario(strings.Join(mangled, "\n"))
+		if err != nil {
+			require.Regexp(t, `^line \d+: `, err.Error())
+			continue
+		}
+		good++
+		again, err := sim.ParseScenario(read.String())
+		require.NoError(t, err, read.String())
+		require.Equal(t, read.String(), again.String())
+	}
+	require.Greater(t, good, 20)
 }
