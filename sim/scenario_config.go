@@ -48,16 +48,25 @@ func (c *Config) others(f *fields) {
 
 // cluster is the nodes.
 func (t *topology) cluster(f *fields) {
-	roles := make([]int, len(t.roles))
-	for i, k := range t.roles {
-		roles[i] = int(k)
+	names := []string{"both", "broker", "controller"}
+	var words []string
+	for _, k := range t.roles {
+		words = append(words, names[k])
 	}
-	nodes := len(roles)
+	nodes := len(words)
 	integer(f, "nodes", &nodes, 1, 1, ServersMax)
-	if !slices.ContainsFunc(roles, func(k int) bool { return k != int(both) }) {
-		roles = nil
+	all := strings.Join(words, ",")
+	if !slices.ContainsFunc(t.roles, func(k role) bool { return k != both }) {
+		all = ""
 	}
-	list(f, "roles", &roles, int(controllerOnly))
+	f.text("roles", &all, "")
+	var roles []int
+	for _, w := range strings.FieldsFunc(all, func(c rune) bool { return c == ',' }) {
+		i := slices.Index(names, w)
+		if roles = append(roles, max(i, 0)); i < 0 {
+			f.wrong("roles=%s: %s is none of %s", all, w, strings.Join(names, ", "))
+		}
+	}
 	places := t.places
 	if !slices.ContainsFunc(places, func(n int) bool { return n != 1 }) {
 		places = nil

@@ -267,7 +267,8 @@ func printSimReport(w io.Writer, c *sim.Campaign, r *simReport) {
 	}
 	fmt.Fprintln(w)
 	if n := len(r.Failures); n > 0 {
-		fmt.Fprintf(w, "not green: %d of %d seeds broke a promise. Look at the first:\n  %s | tail -100\n", n, r.Seeds, r.Failures[0].Replay)
+		fmt.Fprintf(w, "not green: %d of %d seeds broke a promise. Look at the first, or make it small:\n  %s | tail -100\n  klamm sim shrink --seed %d%s\n", n, r.Seeds,
+			r.Failures[0].Replay, r.Failures[0].Seed, c.Further())
 	}
 	if n := r.MustCalm - r.Calm; n > 0 {
 		fmt.Fprintf(w, "not green: %d seeds made no progress after healing; each failure above of I87 says who is stuck\n", n)
