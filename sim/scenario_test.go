@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -28,22 +29,28 @@ func TestReplayEqualsSeed(t *testing.T) {
 	}
 	for _, workload := range sim.Workloads() {
 		for _, nodes := range []int{1, 3} {
-			opt := optionsFor(t, workload, nodes)
-			for seed := range seeds {
-				var saved sim.Scenario
-				opt.Save, opt.Scenario = &saved, nil
-				was := sim.RunSafe(seed, opt)
-				read, err := sim.ParseScenario(saved.String())
-				require.NoError(t, err, "%s", saved.String())
-				require.Equal(t, saved.String(), read.String())
-				var again sim.Scenario
-				opt.Scenario, opt.Save = read, &again
-				is := sim.RunSafe(read.Seed, opt)
-				require.Equal(t, was.Hash, is.Hash, "%s seed %d of %d nodes: %d and %d steps, %+v\n%s", workload, seed, nodes, was.Steps, is.Steps, is.Failure, saved.String())
-				require.True(t, reflect.DeepEqual(saved.Script, again.Script))
-			}
+			t.Run(fmt.Sprintf("%s-%d", workload, nodes), func(t *testing.T) {
+				opt := optionsFor(t, workload, nodes)
+				for seed := range seeds {
+					replayEquals(t, opt, seed)
+				}
+			})
 		}
 	}
+}
+
+// replayEquals writes a seed's run down, reads it and runs that.
+func replayEquals(t *testing.T, opt sim.Options, seed uint64) {
+	var saved, again sim.Scenario
+	opt.Save = &saved
+	was := sim.RunSafe(seed, opt)
+	read, err := sim.ParseScenario(saved.String())
+	require.NoError(t, err, "%s", saved.String())
+	require.Equal(t, saved.String(), read.String())
+	opt.Scenario, opt.Save = read, &again
+	is := sim.RunSafe(read.Seed, opt)
+	require.Equal(t, was.Hash, is.Hash, "seed %d: %d and %d steps, %+v\n%s", seed, was.Steps, is.Steps, is.Failure, saved.String())
+	require.True(t, reflect.DeepEqual(saved.Script, again.Script))
 }
 
 // Errors name the line.
