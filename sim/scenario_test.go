@@ -47,6 +47,7 @@ func replayEquals(t *testing.T, opt sim.Options, seed uint64) {
 	read, err := sim.ParseScenario(saved.String())
 	require.NoError(t, err, "%s", saved.String())
 	require.Equal(t, saved.String(), read.String())
+	require.Equal(t, saved.Config, read.Config, "a field of Config has no word in a scenario: see scenario_config.go")
 	opt.Scenario, opt.Save = read, &again
 	is := sim.RunSafe(read.Seed, opt)
 	require.Equal(t, was.Hash, is.Hash, "seed %d: %d and %d steps, %+v\n%s", seed, was.Steps, is.Steps, is.Failure, saved.String())

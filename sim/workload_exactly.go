@@ -126,7 +126,7 @@ func drawExactly(cfg *Config, d *drawing) {
 	x.readers, x.levels = 1+d.n(2), d.n(2) == 1
 	cfg.crowd, cfg.fair, cfg.foreign = cfg.crowd/4, false, false
 	if len(cfg.Groups) > 1 {
-		cfg.Groups, cfg.assignors = cfg.Groups[:1], cfg.assignors[:1]
+		cfg.Groups, cfg.assignors, cfg.consumers, cfg.rolls = cfg.Groups[:1], cfg.assignors[:1], cfg.consumers[:1], cfg.rolls[:1]
 	}
 	replicas := min(len(cfg.topology.brokers()), 3)
 	cfg.Broker += fmt.Sprintf("transaction.state.log.num.partitions=%s\ntransaction.state.log.replication.factor=%d\ntransaction.state.log.min.isr=%d\n",
