@@ -218,11 +218,7 @@ func main() {
 	check(err)
 	defer os.RemoveAll(dir)
 	var table strings.Builder
-	fmt.Fprintf(&table, "| mutant | bug | further arguments | difficulty (guess) | should fire | fired | seeds to find, by range | median | worst |\n|---|---|---|---|---|---|---|---|---|\n")
-	if *smaller {
-		table.Reset()
-		table.WriteString(shrinkHead)
-	}
+	table.WriteString(map[bool]string{true: shrinkHead, false: countHead}[*smaller])
 	plain := map[string]bool{}
 	u := &unchanged{bin: filepath.Join(dir, "klamm"), fails: map[string]bool{}}
 	found, total := 0, 0
@@ -256,12 +252,7 @@ func main() {
 			plain[key] = true
 			u.healthy(m.args, *ranges, min(*limit, 100))
 		}
-		row, hit := "", false
-		if *smaller {
-			row, hit = m.shrink(u, dir, *limit)
-		} else {
-			row, hit = m.measure(u, dir, *ranges, *limit)
-		}
+		row, hit := m.row(u, dir, *ranges, *limit)
 		if total++; hit {
 			found++
 		}
@@ -275,11 +266,7 @@ func main() {
 		}
 		return
 	}
-	if *smaller {
-		fmt.Printf("%d of %d found and shrunk to %d lines in %s\n", found, total, shrinkLines, shrinkTime)
-	} else {
-		fmt.Printf("%d of %d found in every range\n", found, total)
-	}
+	fmt.Printf("%d of %d %s\n", found, total, map[bool]string{true: shrinkGoal, false: "found in every range"}[*smaller])
 	if *out != "" {
 		check(os.WriteFile(*out, []byte(table.String()), 0o644))
 	}
@@ -303,6 +290,17 @@ func (u *unchanged) healthy(args []string, ranges, limit int) {
 	if bad > max(2, ranges*limit/20) {
 		check(fmt.Errorf("the unchanged build fails %d of %d seeds: no count means anything", bad, ranges*limit))
 	}
+}
+
+// countHead is the head of the table of seeds.
+const countHead = "| mutant | bug | further arguments | difficulty (guess) | should fire | fired | seeds to find, by range | median | worst |\n|---|---|---|---|---|---|---|---|---|\n"
+
+// row makes a mutant's row of the table, and says whether it is as it should be.
+func (m *mutant) row(u *unchanged, dir string, ranges, limit int) (row string, hit bool) {
+	if *smaller {
+		return m.shrink(u, dir, limit)
+	}
+	return m.measure(u, dir, ranges, limit)
 }
 
 func (m *mutant) measure(u *unchanged, dir string, ranges, limit int) (row string, hit bool) {

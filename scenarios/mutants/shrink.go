@@ -37,6 +37,7 @@ func (m *mutant) shrink(u *unchanged, dir string, limit int) (row string, hit bo
 const (
 	shrinkLines = 25
 	shrinkTime  = time.Minute
+	shrinkGoal  = "found and shrunk to 25 lines in a minute"
 )
 
 // shrinkPatience is how long one may take by the clock, on a machine that has other things to do.
