@@ -49,14 +49,23 @@ func (s *simSource) options(cmd *cobra.Command, args []string) (opt sim.Options,
 			return opt, 0, usagef("--%s and a file: the file says it all", name)
 		}
 	}
-	b, err := os.ReadFile(args[0])
-	if err != nil {
+	if opt.Scenario, err = readScenario(args[0]); err != nil {
 		return opt, 0, err
 	}
-	if opt.Scenario, err = sim.ParseScenario(string(b)); err != nil {
-		return opt, 0, fmt.Errorf("%s: %w", args[0], err)
-	}
 	return opt, opt.Scenario.Seed, nil
+}
+
+// readScenario reads a scenario file.
+func readScenario(file string) (*sim.Scenario, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	s, err := sim.ParseScenario(string(b))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return s, nil
 }
 
 // recorded runs a seed or a scenario and returns it as a scenario.

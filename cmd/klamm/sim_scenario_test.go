@@ -36,6 +36,8 @@ func TestSaveAndReplay(t *testing.T) {
 	require.Contains(t, out, "both runs are the same")
 	_, out, _ = simRun("replay", file, "--to", "700")
 	require.Contains(t, out, "stopped at step 700")
+	_, out, _ = simRun("trace", file, "--kind", "fault")
+	require.Contains(t, out, "fault")
 	code, _, stderr = simRun("shrink", file)
 	require.Equal(t, 1, code)
 	require.Contains(t, stderr, "breaks no rule")

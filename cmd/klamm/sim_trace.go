@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 type traceOptions struct {
 	seed                     uint64
 	profile, nodes, workload string
+	file                     string // a scenario, instead of these
 	html                     string
 	node, kind, part, find   string
 	from, to                 uint64
@@ -27,16 +29,17 @@ type traceOptions struct {
 func newSimTraceCommand() *cobra.Command {
 	var o traceOptions
 	cmd := &cobra.Command{
-		Use:   "trace",
-		Short: "Run one seed and show it: as text, or as one HTML page",
-		Long: `Runs one seed, records what every node was given and asked for, and shows it. With --html it writes one page that
+		Use:   "trace [FILE]",
+		Short: "Run one seed or one scenario and show it: as text, or as one HTML page",
+		Long: `Runs one seed or scenario, records what every node was given and asked for, and shows it. With --html it writes one page that
 needs nothing else: no server, no network. Without, it prints lines; what is printed can be cut down to a node, a kind, a
 partition, a word or a range of steps. docs/trace.md says what everything means.`,
 		Example: `  klamm sim trace --seed 42 --nodes 3 --html run.html
   klamm sim trace --seed 42 --nodes 3 --partition t0-1 --from 12000
   klamm sim trace --seed 42 --nodes 3 --at 12345
-  klamm sim trace --seed 42 --kind fault`,
-		Args: cobra.NoArgs,
+  klamm sim trace --seed 42 --kind fault
+  klamm sim trace small.klamm --html small.html`,
+		Args: cobra.MaximumNArgs(1),
 	}
 	f := cmd.Flags()
 	f.Uint64Var(&o.seed, "seed", 0, "the seed")
@@ -53,10 +56,17 @@ partition, a word or a range of steps. docs/trace.md says what everything means.
 	f.Int64Var(&o.at, "at", -1, "only the state of every node after this step")
 	f.BoolVar(&o.detail, "detail", false, "all fields of each message")
 	f.BoolVar(&o.everything, "all", false, "also what is many and says little: reads and writes of files, reads of clients")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		opt, err := simOptions(o.profile, o.nodes, o.workload)
 		if err != nil {
 			return err
+		}
+		if len(args) > 0 {
+			o.file = args[0]
+			if opt.Scenario, err = readScenario(o.file); err != nil {
+				return err
+			}
+			o.seed = opt.Scenario.Seed
 		}
 		if o.kind != "" && !slices.Contains(traceKinds[:], o.kind) {
 			return usagef("--kind %s: none of %v", o.kind, traceKinds)
@@ -119,6 +129,9 @@ func newTrace(o *traceOptions, r *sim.Result, rec *sim.Recording) *trace {
 	if o.profile != "" {
 		t.title += ", faults " + o.profile
 	}
+	if o.file != "" {
+		t.title = "scenario " + filepath.Base(o.file)
+	}
 	if r.Failure != nil {
 		t.pins = pinned(rec, r.Failure)
 	}
@@ -138,6 +151,9 @@ func (t *trace) events() int {
 
 // command is how this run is run again.
 func (t *trace) command() string {
+	if t.o.file != "" {
+		return "klamm sim trace " + t.o.file
+	}
 	s := "klamm sim trace --seed " + strconv.FormatUint(t.o.seed, 10)
 	if t.o.nodes != "1" {
 		s += " --nodes " + t.o.nodes
