@@ -17,7 +17,8 @@ type Scenario struct {
 	Config Config
 	Plan   []Fault
 	Script []Op
-	Breaks string // the rule that the run broke when it was saved; empty: none
+	Drawn  []Drawn // clients of which not all is in Script
+	Breaks string  // the rule that the run broke when it was saved; empty: none
 	names  []string
 }
 
@@ -34,6 +35,9 @@ func (s *Scenario) lines() []string {
 	}
 	lines = append(lines, s.Config.configLines()...)
 	names := s.nodeNames()
+	for _, d := range s.Drawn {
+		lines = append(lines, "drawn "+d.Client+" until="+span(d.Until))
+	}
 	for i := range s.Plan {
 		lines = append(lines, s.Plan[i].line(names))
 	}
@@ -240,6 +244,14 @@ func (p *parser) line(words []string, says string) error {
 		return read(func(f *fields) { f.settings(&p.kv[map[string]int{"broker": 0, "servers": 1}[head]]) })
 	case "fault":
 		return p.fault(one(), one(), one(), read)
+	case "drawn":
+		d := Drawn{Client: one()}
+		if p.node(d.Client) < c.topology.nodes() {
+			return fmt.Errorf("drawn: there is no client %q", d.Client)
+		}
+		err := read(func(f *fields) { f.time("until", &d.Until, core.Hour) })
+		p.s.Drawn = append(p.s.Drawn, d)
+		return err
 	case "at":
 		return p.op(one(), one(), rest, says)
 	default:

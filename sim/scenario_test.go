@@ -77,6 +77,7 @@ func TestScenarioErrors(t *testing.T) {
 		"klamm scenario 1\nproducer 0\n":                                  "line 2: producer: topics come first",
 		"klamm scenario 1\nseed 1\n":                                      "line 1: a scenario needs a topic",
 		"klamm scenario 2\n":                                              "line 1: this is no scenario",
+		good + "drawn nobody\n":                                           "line 6: drawn: there is no client",
 		good + "banana\n":                                                 "line 6: \"banana\" begins no line",
 		good + "fault 1s disk.directory-fails broker p=2\n":               "line 6: fault: disk.directory-fails can't come",
 	} {

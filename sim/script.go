@@ -29,6 +29,12 @@ type Draw struct {
 	Value uint64
 }
 
+// Drawn says that a client draws its operations from the seed until an instant, instead of having them listed.
+type Drawn struct {
+	Client string
+	Until  core.Time // of the world
+}
+
 // drawLetters name the sites at which operations draw.
 const drawLetters = "wsahd"
 
@@ -56,9 +62,10 @@ type script struct {
 }
 
 type turns struct {
-	ops  []Op
-	next int
-	left []Draw // of the operation under way
+	until core.Time // operations before are drawn
+	ops   []Op
+	next  int
+	left  []Draw // of the operation under way
 }
 
 // turn reports whether a client does its next operation now; if not, it says on the client's clock when to ask again.
@@ -72,8 +79,7 @@ func (r *run) turn(entity uint64, now core.Now, next *core.Time) bool {
 	if r.stage >= stageCalm {
 		return true
 	}
-	if s.listed {
-		t := &s.lists[node]
+	if t := &s.lists[node]; s.listed && r.w.now >= t.until {
 		if t.next == len(t.ops) {
 			*next = now.Mono + max(r.cfg.Chaos-r.w.now, 0) + core.Millisecond
 			return false
@@ -194,8 +200,13 @@ func (r *run) startScript() {
 		return
 	}
 	s.listed = true
+	for _, d := range list.Drawn {
+		if at := r.w.named(d.Client); at >= 0 {
+			s.lists[at].until = d.Until
+		}
+	}
 	for _, op := range list.Script {
-		if at := r.w.named(op.Client); at >= 0 {
+		if at := r.w.named(op.Client); at >= 0 && op.At >= s.lists[at].until {
 			s.lists[at].ops = append(s.lists[at].ops, op)
 		}
 	}

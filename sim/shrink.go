@@ -104,8 +104,68 @@ func (s *Shrink) reword(saved *Scenario) {
 	}
 }
 
-// reduceAll goes through the stages until none takes anything away.
+// enough is how many lines are few. If more are left, so many operations are needed that which they are hardly matters.
+const enough = 25
+
+// reduceAll goes through the stages: first with operations that are drawn and not listed, which are few things to try, and then with what
+// is left of them listed. If that takes many lines, the drawn ones stay.
 func (s *Shrink) reduceAll() {
+	x := *s.now
+	x.Drawn, x.Script = everybody(s.now), nil
+	if len(s.now.Script) > 0 && s.first([]*Scenario{&x}) == 0 {
+		s.stages()
+	}
+	drawn, taken := s.now, s.taken
+	_, listed := s.once(drawn)
+	if listed.Breaks = s.failure.Rule; len(drawn.Drawn) > 0 && s.first([]*Scenario{listed}) == 0 {
+		s.stages()
+		if n := len(s.now.lines()); n > enough && n > len(drawn.lines()) {
+			s.now, s.taken = drawn, taken
+		}
+	}
+	s.round()
+	s.needed = s.necessary()
+}
+
+// everybody lets all clients draw what they did in a scenario.
+func everybody(x *Scenario) (list []Drawn) {
+	for _, name := range x.nodeNames() {
+		until := core.Time(0)
+		for i := range x.Script {
+			if x.Script[i].Client == name {
+				until = x.Script[i].At + 1
+			}
+		}
+		if until > 0 {
+			list = append(list, Drawn{name, until})
+		}
+	}
+	return list
+}
+
+// drawn lets clients draw nothing, or for a shorter time.
+func (s *Shrink) drawn() {
+	from := *s.now
+	left := s.reduce(len(from.Drawn), func(gone []bool) *Scenario {
+		x := from
+		x.Drawn = without(from.Drawn, gone)
+		return &x
+	})
+	s.tell("clients that draw", len(from.Drawn), left)
+	for i := range s.now.Drawn {
+		for few := core.Time(0); s.now.Drawn[i].Until-few > 50*core.Millisecond && !s.halted; {
+			x := *s.now
+			x.Drawn = slices.Clone(x.Drawn)
+			middle := (few + (x.Drawn[i].Until-few)/2) / core.Millisecond * core.Millisecond
+			if x.Drawn[i].Until = middle; s.first([]*Scenario{&x}) < 0 {
+				few = middle
+			}
+		}
+	}
+}
+
+// stages goes through the stages until none takes anything away.
+func (s *Shrink) stages() {
 	size := func() [3]int { return [3]int{len(s.now.lines()), len(s.now.Plan), len(s.now.Script)} }
 	for round := 0; round < 4 && !s.halted; round++ {
 		before := size()
@@ -115,14 +175,13 @@ func (s *Shrink) reduceAll() {
 		s.kinds()
 		s.plan()
 		s.script()
+		s.drawn()
 		s.knobs()
 		s.topics()
 		if size() == before {
 			break
 		}
 	}
-	s.round()
-	s.needed = s.necessary()
 }
 
 // once runs a scenario and returns it as it was carried out.

@@ -38,6 +38,7 @@ func (s *Shrink) clients() {
 			}
 		}
 		x.Script = slices.DeleteFunc(slices.Clone(x.Script), func(op Op) bool { return x.Config.isGone(op.Client) })
+		x.Drawn = slices.DeleteFunc(slices.Clone(x.Drawn), func(d Drawn) bool { return x.Config.isGone(d.Client) })
 		x.Plan = slices.DeleteFunc(slices.Clone(x.Plan), func(f Fault) bool { return x.Config.isGone(from.nodeNames()[f.Node]) })
 		return &x
 	})
