@@ -347,6 +347,15 @@ func (p *parser) finish() error {
 	if c := &p.s.Config; len(c.Groups) == 0 && (c.foreign || c.Workload == Groups) {
 		return fmt.Errorf("line 1: the foreign member and the workload of groups need a group")
 	}
+	brokers := len(p.s.Config.topology.brokers())
+	for _, t := range p.s.Config.Topics {
+		if int(t.factor) > brokers {
+			return fmt.Errorf("line 1: topic %s has more copies than there are brokers", t.name)
+		}
+	}
+	if p.s.Config.Set == SetRepair && brokers < 2 {
+		return fmt.Errorf("line 1: what one disk loses, with the faults of repair, only another broker has")
+	}
 	return nil
 }
 

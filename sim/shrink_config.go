@@ -66,6 +66,12 @@ func (s *Shrink) nodes() {
 func (x *Scenario) fewer(n int) *Scenario {
 	gone := x.nodeNames()[n:x.Config.topology.nodes()]
 	var lines []string
+	brokers := 0
+	for _, k := range x.Config.topology.roles[:n] {
+		if k != controllerOnly {
+			brokers++
+		}
+	}
 	for _, line := range x.lines() {
 		words := strings.Fields(line)
 		if words[0] == "fault" && slices.Contains(gone, words[3]) || words[0] == "servers" && n == 1 {
@@ -75,7 +81,7 @@ func (x *Scenario) fewer(n int) *Scenario {
 			words[3] = "broker"
 		}
 		for i := 1; i < len(words) && words[0] != "at"; i++ {
-			words[i] = fewerWord(words[0], words[i], n)
+			words[i] = fewerWord(words[0], words[i], n, brokers)
 		}
 		lines = append(lines, strings.Join(words, " "))
 	}
@@ -86,8 +92,8 @@ func (x *Scenario) fewer(n int) *Scenario {
 	return y
 }
 
-// fewerWord is a word of a line when there are only n servers; empty: it has to go.
-func fewerWord(head, word string, n int) string {
+// fewerWord is a word of a line when there are only n servers, of which some are brokers; empty: it has to go.
+func fewerWord(head, word string, n, brokers int) string {
 	k, v, _ := strings.Cut(word, "=")
 	upTo := func() string {
 		if list := strings.Split(v, ","); len(list) > n {
@@ -106,7 +112,7 @@ func fewerWord(head, word string, n int) string {
 		return ""
 	case k == "replication" || k == minISR || strings.HasSuffix(k, ".replication.factor"):
 		if m, err := strconv.Atoi(v); err == nil {
-			return k + "=" + strconv.Itoa(min(m, n))
+			return k + "=" + strconv.Itoa(min(m, brokers))
 		}
 	}
 	return word

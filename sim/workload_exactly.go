@@ -166,6 +166,9 @@ func (t *topicConfig) keepAll() {
 	t.configs = slices.DeleteFunc(t.configs, func(kv [2]string) bool {
 		return strings.HasPrefix(kv[0], "retention.") || kv[0] == "file.delete.delay.ms" || kv[0] == "max.message.bytes"
 	})
+	if len(t.configs) == 0 {
+		t.configs = nil
+	}
 	t.fix()
 }
 
