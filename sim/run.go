@@ -59,8 +59,9 @@ type run struct {
 	player      player      // nil: the workload has none
 	cleaning    *cleanWatch // nil: nothing is cleaned
 	deeds       []uint64
-	suspects    []suspect // of the workload of groups
-	script      *script   // nil: operations are drawn, and nobody wants to know them
+	suspects    []suspect   // of the workload of groups
+	departures  []departure // likewise
+	script      *script     // nil: operations are drawn, and nobody wants to know them
 }
 
 const (
@@ -237,9 +238,11 @@ func (r *run) member(g, m int, entity uint64) core.Machine {
 	}
 	stay := core.Never
 	if r.cfg.Workload == Groups {
-		stay = r.stay(&o.Group, m, entity, r.cfg.rolls[g])
+		if stay = r.stay(&o.Group, m, entity, r.cfg.rolls[g]); r.departs(g, m) {
+			r.departing(&o.Group)
+		}
 	}
-	a := &reading{r: r, group: o.Group.ID, instance: o.Group.Instance, stay: stay, place: m, number: r.oracle.Reader(g), consumer: o.Group.Consumer, rolls: r.cfg.rolls[g], entity: entity, c: client.NewConsumer(o),
+	a := &reading{r: r, group: o.Group.ID, instance: o.Group.Instance, stay: stay, place: m, number: r.oracle.Reader(g), consumer: o.Group.Consumer, rolls: r.cfg.rolls[g], departs: r.departs(g, m), entity: entity, c: client.NewConsumer(o),
 		pause: core.Time(10+w.draw(siteConfig, entity, 100)) * core.Millisecond, limit: 1 + int(w.draw(siteConfig, entity, 100))}
 	r.members = append(r.members, a)
 	return a
@@ -315,6 +318,7 @@ func (r *run) phase(p uint64) {
 		r.stage, r.calmFrom, r.stageAt = stageCalm, w.now, w.now
 		r.mend()
 	}
+	r.judgeDepartures()
 	if r.judgeSuspects(); r.stage == stageDone {
 		return
 	}

@@ -168,6 +168,7 @@ type reading struct {
 	instance  string    // its instance id, if it is static
 	stay      core.Time // how long it stays in the group; then when it leaves of its own
 	leaving   bool
+	departs   bool // it leaves for good in the calm
 	owned     []core.TopicPartition
 	toldAt    int64
 	argued    []argument            // owned here, and another was given them meanwhile
@@ -231,7 +232,9 @@ func (a *reading) Step(now core.Now, ev *core.Event, out *core.Out) {
 	if a.r.cfg.Set == SetDamage {
 		a.r.givenTo(a.number).sends(out.Effects)
 	}
-	a.leaves(now, out)
+	if a.leaves(now, out); a.departs {
+		a.depart(now, out)
+	}
 	if a.exit {
 		out.Exit(1)
 	}

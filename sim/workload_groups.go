@@ -15,7 +15,7 @@ import (
 // a while and leave in good order; others are killed, or paused for longer than their session. Some groups roll from one protocol to the
 // other and back, so that they have members of both at once. Tools move the
 // coordinators' partitions to other brokers and reset offsets of groups while these have members, which must be refused,
-// and while they have none.
+// and while they have none. In the calm some members leave for good.
 
 // The deeds.
 const (
@@ -24,10 +24,12 @@ const (
 	deedReset           // offsets of a group without members were reset
 	deedRefused         // a group with members refused that
 	deedMoved           // a coordinator's partition went to another broker on request
+	deedForGood         // a member left for good in the calm
 )
 
 func groupDeeds() []deed {
-	return []deed{{name: "member-left"}, {name: "static-member-returned"}, {name: "offsets-reset"}, {name: "reset-refused"}, {name: "coordinator-moved", cluster: true}}
+	return []deed{{name: "member-left"}, {name: "static-member-returned"}, {name: "offsets-reset"}, {name: "reset-refused"}, {name: "coordinator-moved", cluster: true},
+		{name: "member-left-for-good"}}
 }
 
 // groupsMax bounds the groups of a run: the oracle keeps a bit for each.
@@ -82,7 +84,7 @@ func (g *groupTools) build() {
 	})
 }
 
-func (g *groupTools) alive() string   { return "" }
+func (g *groupTools) alive() string   { return g.r.undeparted() }
 func (g *groupTools) flushed() string { return "" }
 func (g *groupTools) audited() string { return "" }
 func (g *groupTools) judge(bool)      {}
